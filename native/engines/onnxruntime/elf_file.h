@@ -1,0 +1,13 @@
+// A look at a shared library before the loader maps it.
+#pragma once
+
+#include <string>
+
+namespace subten {
+
+// What is wrong with the file as a shared library for this machine, or empty. The loader maps segments without
+// comparing them with the file's length, so a truncated library ends the process with SIGBUS; this finds it first.
+// It reads headers only: bytes changed in the middle go unnoticed.
+std::string shared_library_problem(const std::string& path);
+
+}  // namespace subten

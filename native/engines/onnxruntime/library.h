@@ -1,0 +1,32 @@
+// Finding, loading and checking libonnxruntime.
+#pragma once
+
+#include <string>
+
+#include "engines/onnxruntime/ort_api.h"
+#include "memory/status.h"
+
+namespace subten {
+
+inline constexpr int kOrtMinimumMinor = 30;  // ONNX Runtime 1.30
+static_assert(kOrtMinimumMinor == kOrtApiVersion);
+
+struct OrtLibrary {
+  std::string path;     // as the loader resolved it
+  std::string version;  // as the library says
+};
+
+void set_ort_library_hint(std::string path);
+
+// Loads the library unless that has been done, in this order: `explicit_path`, SUBTEN_ONNXRUNTIME_LIB, the hint, the
+// system. The first two are orders: when they fail nothing else is tried. Starts the environment (environment.h) and
+// runs a tiny model once. The library is never unloaded. Thread safe; a failure is not remembered.
+Status load_ort_library(const std::string& explicit_path);
+
+// What is loaded; empty strings before.
+OrtLibrary loaded_ort_library();
+
+// Why `version` cannot be used ("1.17.0"), as an error; ok when it can.
+Status check_ort_version(const std::string& version, const std::string& path);
+
+}  // namespace subten

@@ -1,0 +1,84 @@
+import { readFile, stat } from 'node:fs/promises'
+import textformat from 'protobufjs/ext/textformat.js'
+import { type ConfigDocument, type ConfigFields, configError } from './config-document.js'
+import { toWritten } from './plain.js'
+import { messageInfo, reflectedType } from './reflection.js'
+import { locate, type Place, placeOf, TextProblem } from './text-locator.js'
+
+/** No real configuration comes near; a larger file is some other file. */
+export const MAX_CONFIG_BYTES = 1024 * 1024
+
+/**
+ * Reads a configuration in protobuf text format.
+ * @param text content of a config.pbtxt
+ * @param file its path, for errors
+ * @throws SubtenError CONFIG_INVALID with file, line and field: syntax, unknown fields, wrong types, fields set twice
+ */
+export function parseConfig(text: string, file: string): ConfigDocument {
+  if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) throw tooLarge(file)
+  const content = text.startsWith('\uFEFF') ? text.slice(1) : text
+  let places: Place
+  try {
+    places = locate(content, messageInfo('ModelConfig'))
+  } catch (error) {
+    if (error instanceof TextProblem) throw configError({ file, line: error.line }, error.path, error.message)
+    throw error
+  }
+  let message: unknown
+  try {
+    message = textformat.fromText(reflectedType('ModelConfig'), content)
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    const line = /\(line (\d+)\)$/.exec(text)?.[1]
+    const problem = text.replace(/ \(line \d+\)$/, '')
+    throw configError({ file, line: line === undefined ? undefined : Number(line) }, [], problem, { cause: error })
+  }
+  const origin: ConfigDocument['origin'] = (path) => ({ file, line: placeOf(places, path).line })
+  const fields = toWritten('ModelConfig', message, (path, problem) => {
+    throw configError(origin(path), path, problem)
+  })
+  return { fields, file, origin }
+}
+
+/**
+ * Reads a config.pbtxt.
+ * @returns undefined when there is no such file
+ * @throws SubtenError CONFIG_INVALID as {@link parseConfig}, and for a file over 1 MiB, unreadable or not UTF-8
+ */
+export async function readConfigFile(file: string): Promise<ConfigDocument | undefined> {
+  let bytes: Buffer
+  try {
+    const status = await stat(file)
+    if (!status.isFile()) throw configError({ file }, [], 'this is not a file')
+    if (status.size > MAX_CONFIG_BYTES) throw tooLarge(file)
+    bytes = await readFile(file)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ENOENT') return undefined
+    if (code !== undefined && /^E[A-Z]+$/.test(code)) {
+      throw configError({ file }, [], `cannot be read (${code})`, {
+        cause: error,
+        remedy: 'Check the permissions of the file.',
+      })
+    }
+    throw error
+  }
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (error) {
+    throw configError({ file }, [], 'this is not UTF-8 text', { cause: error })
+  }
+  return parseConfig(text, file)
+}
+
+/** Writes settings as a config.pbtxt that {@link parseConfig}, and Triton, read. */
+export function formatConfig(fields: ConfigFields): string {
+  return `${textformat.toText(reflectedType('ModelConfig'), fields)}\n`
+}
+
+function tooLarge(file: string) {
+  return configError({ file }, [], `the file is larger than ${MAX_CONFIG_BYTES} bytes`, {
+    remedy: 'A model configuration is a few kilobytes of text; check that this is the right file.',
+  })
+}

@@ -1,0 +1,102 @@
+import { type ConfigDocument, documentError } from './config-document.js'
+import { toSettled } from './plain.js'
+import type { Settled } from './schema-types.js'
+import { validateScheduling } from './validate-scheduling.js'
+import { validateSettings } from './validate-settings.js'
+import { validateTensors } from './validate-tensors.js'
+import { validateWarmup } from './validate-warmup.js'
+
+export type ModelInput = Settled<'ModelInput'>
+export type ModelOutput = Settled<'ModelOutput'>
+export type DynamicBatching = Settled<'ModelDynamicBatching'>
+export type QueuePolicy = Settled<'ModelQueuePolicy'>
+export type InstanceGroup = Settled<'ModelInstanceGroup'>
+export type ModelWarmup = Settled<'ModelWarmup'>
+export type VersionPolicy = Settled<'ModelVersionPolicy'>
+export type OptimizationPolicy = Settled<'ModelOptimizationPolicy'>
+
+/**
+ * The configuration of a model with every default filled in, under Triton's own names. `version_policy`,
+ * `optimization`, `default_queue_policy` and at least one `instance_group` are always there; `dynamic_batching` is
+ * there only when the model batches across requests.
+ */
+export type ModelConfig = Omit<Settled<'ModelConfig'>, 'version_policy' | 'optimization' | 'dynamic_batching'> & {
+  version_policy: VersionPolicy
+  optimization: OptimizationPolicy
+  dynamic_batching?: DynamicBatching & { default_queue_policy: QueuePolicy }
+}
+
+export interface ResolveOptions {
+  /** Name of the model's directory: the default of `name`, and what a `name` in the file must equal. */
+  modelName?: string
+  /** Accept tensors without `data_type` or `dims`, and none at all: the model itself is still to be asked. */
+  partial?: boolean
+  /** Instances of a group that gives no count. Default 1 (Triton: 2 for ONNX Runtime on CPUs, otherwise 1). */
+  instanceCount?: number
+}
+
+/**
+ * Fills the defaults in and checks that the settings fit together, by the rules of Triton.
+ * @throws SubtenError CONFIG_INVALID with file, line and field
+ */
+export function resolveConfig(document: ConfigDocument, options: ResolveOptions = {}): ModelConfig {
+  const settled = toSettled('ModelConfig', document.fields)
+  const { modelName } = options
+  if (modelName !== undefined) {
+    if (settled.name === '') settled.name = modelName
+    if (settled.name !== modelName) {
+      throw documentError(
+        document,
+        ['name'],
+        `the model is named "${settled.name}" but its directory "${modelName}"; the two must be equal`,
+        'Rename the directory, or correct or remove the name in the file.',
+      )
+    }
+  }
+  const config: ModelConfig = {
+    ...settled,
+    version_policy: versionPolicy(settled.version_policy, document),
+    optimization: optimization(settled.optimization),
+    dynamic_batching: dynamicBatching(settled.dynamic_batching, settled.max_batch_size),
+    instance_group: instanceGroups(settled, options.instanceCount ?? 1),
+  }
+  if (config.dynamic_batching === undefined) delete config.dynamic_batching
+  validateSettings(document, config)
+  validateTensors(document, config, options.partial ?? false)
+  validateScheduling(document, config)
+  validateWarmup(document, config)
+  return config
+}
+
+function versionPolicy(policy: VersionPolicy | undefined, document: ConfigDocument): VersionPolicy {
+  if (policy?.all || policy?.specific) return policy
+  const written = document.fields.version_policy?.latest?.num_versions
+  return { latest: { num_versions: written ?? 1 } }
+}
+
+function optimization(policy: OptimizationPolicy | undefined): OptimizationPolicy {
+  const settled = policy ?? toSettled('ModelOptimizationPolicy', {})
+  return { input_pinned_memory: { enable: true }, output_pinned_memory: { enable: true }, ...settled }
+}
+
+function dynamicBatching(batching: DynamicBatching | undefined, maxBatchSize: number): ModelConfig['dynamic_batching'] {
+  if (batching === undefined) return undefined
+  const preferred = batching.preferred_batch_size
+  return {
+    ...batching,
+    preferred_batch_size: preferred.length > 0 ? preferred : maxBatchSize > 0 ? [maxBatchSize] : [],
+    default_queue_policy: batching.default_queue_policy ?? toSettled('ModelQueuePolicy', {}),
+  }
+}
+
+function instanceGroups(settled: Settled<'ModelConfig'>, instanceCount: number): InstanceGroup[] {
+  if (settled.ensemble_scheduling) return settled.instance_group
+  if (settled.instance_group.length === 0) {
+    return [{ ...toSettled('ModelInstanceGroup', {}), name: settled.name, count: instanceCount }]
+  }
+  return settled.instance_group.map((group, index) => ({
+    ...group,
+    name: group.name === '' ? `${settled.name}_${index}` : group.name,
+    count: group.count === 0 ? instanceCount : group.count,
+  }))
+}

@@ -1,0 +1,49 @@
+import type { BatchReason } from './types.js'
+
+/** One latency distribution, microseconds, from an HDR histogram with three significant digits. */
+export interface StageSummary {
+  readonly count: number
+  readonly mean: number
+  readonly p50: number
+  readonly p95: number
+  readonly p99: number
+  readonly p999: number
+  readonly max: number
+}
+
+/** Stages of a request, in order; `total` is submit → drained, `resolve` is drained → its promise was resolved. */
+export const STAGES = ['inbox', 'queue', 'prepare', 'compute', 'publish', 'wake', 'resolve', 'total'] as const
+export type Stage = (typeof STAGES)[number]
+
+/** How requests ended; `submitted` = the others + what is in flight. */
+export interface RequestCounts {
+  readonly submitted: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly cancelled: number
+  readonly expired: number
+  /** Refused at the door (QUEUE_FULL, SLO_UNREACHABLE); not part of `submitted`. */
+  readonly refused: number
+  readonly inFlight: number
+}
+
+export interface Stats {
+  readonly requests: RequestCounts
+  readonly batches: {
+    readonly count: number
+    /** Mean rows a batch. */
+    readonly meanSize: number
+    readonly byReason: Readonly<Record<BatchReason, number>>
+    /** Batches whose inputs lay side by side and were read in place. */
+    readonly inPlace: number
+  }
+  readonly stages: Readonly<Record<Stage, StageSummary>>
+  /** How late timers of this thread fire: the delay of its event loop. */
+  readonly eventLoop: StageSummary
+  /** Memory of the model for tensors, bytes. */
+  readonly memory: { readonly bytes: number; readonly used: number }
+  /** When these figures were read, milliseconds since the epoch. */
+  readonly at: number
+  /** The figures of the time between `previous` and this. */
+  diff(previous: Stats): Stats
+}

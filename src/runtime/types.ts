@@ -1,0 +1,140 @@
+import type { Datatype, NumericData, TensorData } from './datatype.js'
+import type { Stats } from './stats.js'
+import type { Tensor } from './tensor.js'
+
+/** A tensor of a model as it is declared. `shape` has the batch dimension first (-1) when maxBatchSize > 0. */
+export interface TensorSpec {
+  readonly name: string
+  readonly datatype: Datatype
+  readonly shape: readonly number[]
+  readonly optional?: boolean
+}
+
+/** `{ data, shape?, datatype? }`; numbers[] are converted where the datatype is known from the model. */
+export interface TensorInput {
+  data: TensorData | readonly string[] | readonly Uint8Array[] | ArrayBufferView
+  shape?: readonly number[]
+  datatype?: Datatype
+}
+
+export type InputValue = NumericData | ArrayBufferView | readonly string[] | readonly Uint8Array[] | TensorInput
+/** Tensors by name. */
+export type Inputs = { readonly [name: string]: InputValue | undefined }
+export type Outputs = { readonly [name: string]: Tensor } & { readonly timing?: Timing }
+
+/** Stages of one request in microseconds; on the result of `infer(..., { trace: true })`. */
+export interface Timing {
+  /** submit → a leader took the request from the inbox. */
+  readonly inbox: number
+  /** leader → its batch was formed. */
+  readonly queue: number
+  /** batch formed → engine start: inputs gathered. */
+  readonly prepare: number
+  /** engine start → engine end. */
+  readonly compute: number
+  /** engine end → completion published. */
+  readonly publish: number
+  /** completion → drained on the thread of the caller. */
+  readonly wake: number
+  /** submit → drained. */
+  readonly total: number
+  readonly batchSize: number
+  /** Why the batch was dispatched. */
+  readonly reason: BatchReason
+  toServerTiming(): string
+}
+
+export type BatchReason = 'full' | 'preferred' | 'delay' | 'deadline' | 'idle'
+
+export interface InferOptions {
+  /** Aborting rejects with `signal.reason`. */
+  signal?: AbortSignal
+  /** Budget left from now, milliseconds; a request still queued then ends with DEADLINE_EXCEEDED. */
+  deadlineMs?: number
+  /** 1 is the highest; 0 or absent: the model's default_priority_level. */
+  priority?: number
+  /** Triton's per-request queue timeout, microseconds; counts only where the config sets allow_timeout_override. */
+  timeoutUs?: number
+  id?: string
+  /** Adds `timing` to the result. */
+  trace?: boolean
+  /** BYTES outputs as Uint8Array[] instead of string[]. */
+  bytes?: boolean
+}
+
+export interface InferManyOptions extends InferOptions {
+  /** 'reject' (default): the first failure rejects; 'settle': every row ends as `{ ok, value | error }`. */
+  onError?: 'reject' | 'settle'
+}
+
+export type Settled<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
+
+export interface ClaimOptions {
+  signal?: AbortSignal
+  /** Rows of the request; 1 by default. */
+  rows?: number
+  /** Shapes of inputs that have unknown dimensions. */
+  shapes?: { readonly [name: string]: readonly number[] }
+}
+
+/** A claimed slot: tensors are written in place and results read in place, without a copy. */
+export interface Slot extends Disposable {
+  readonly inputs: { readonly [name: string]: Tensor }
+  /** Views in the result are valid until the slot is released. A slot may be submitted again after it completed. */
+  submit(options?: InferOptions): Promise<Outputs>
+  release(): void
+}
+
+export interface LoadOptions {
+  engine?: 'onnxruntime' | 'null' | 'triton' | 'tensorrt'
+  /** Path of the engine's library, instead of the search. */
+  engineLibrary?: string
+  version?: number | string
+  wake?: 'auto' | 'latency' | 'powersave'
+  slo?: { p99Ms: number }
+  /** Memory for tensors, MiB; 64 by default. */
+  memoryMb?: number
+  /** Requests that may be queued; 4096 by default. */
+  maxQueueSize?: number
+  whenFull?: 'reject' | 'wait'
+  debug?: boolean
+  parameters?: { readonly [name: string]: string | number | boolean }
+  /** Every config.pbtxt setting by its own name. */
+  readonly [setting: string]: unknown
+}
+
+/** What a process-wide registry knows a loaded model by; may be posted to worker threads. */
+export interface ShareToken {
+  readonly subten: 1
+  readonly id: string
+  readonly [key: string]: unknown
+}
+
+export interface Model extends AsyncDisposable {
+  readonly name: string
+  readonly version: string
+  readonly engine: string
+  /** 0: the model does not batch. */
+  readonly maxBatchSize: number
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  /** Facts from the model file: producer, description and the like. */
+  readonly metadata: Readonly<Record<string, string>>
+  /** Labels of an output, from its label_filename; undefined where it has none. */
+  labels(output: string): readonly string[] | undefined
+  /** The resolved configuration (config.pbtxt completed from the model, options applied), in Triton's names. */
+  readonly config: Readonly<Record<string, unknown>>
+  readonly closed: boolean
+  infer(inputs: Inputs, options?: InferOptions): Promise<Outputs>
+  inferSync(inputs: Inputs, options?: { bytes?: boolean; trace?: boolean }): Outputs
+  inferMany(rows: readonly Inputs[], options: InferManyOptions & { onError: 'settle' }): Promise<Settled<Outputs>[]>
+  inferMany(rows: readonly Inputs[], options?: InferManyOptions): Promise<Outputs[]>
+  claim(options?: ClaimOptions): Promise<Slot>
+  tryClaim(options?: Omit<ClaimOptions, 'signal'>): Slot | null
+  stats(): Stats
+  resetStats(): void
+  share(): ShareToken
+  ref(): this
+  unref(): this
+  close(): Promise<void>
+}

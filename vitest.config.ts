@@ -1,0 +1,20 @@
+import { defineConfig } from 'vitest/config'
+
+// scripts/test.mjs builds the addon and dist/ first, then runs this with a JSON report to count from.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    reporters: ['default', 'json'],
+    outputFile: { json: '.cache/reports/vitest.json' },
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      reporter: ['text', 'json-summary', 'html'],
+      reportsDirectory: 'coverage/typescript',
+      reportOnFailure: true,
+    },
+  },
+})

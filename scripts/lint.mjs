@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { checkIncludes } from './check-includes.mjs'
+import { checkSources } from './check-sources.mjs'
 import { configureTests } from './native-tests.mjs'
 import { at, contentHash, filesUnder, main, run, runTool, StepError, say } from './step.mjs'
 import { explainMissing, find } from './tools.mjs'
@@ -18,10 +19,8 @@ export const checks = {
       quiet: true,
       check: false,
     }),
-  'native includes': async () => {
-    const problems = checkIncludes()
-    return { code: problems.length ? 1 : 0, output: problems.map((problem) => `${problem}\n`).join('') }
-  },
+  'native includes': async () => verdictOf(checkIncludes()),
+  'native sources': async () => verdictOf(checkSources()),
   'clang-format': async () => {
     const tool = find('clang-format')
     if (!tool) return { skipped: explainMissing(['clang-format']) }
@@ -32,6 +31,17 @@ export const checks = {
   'clang-tidy': clangTidy,
 }
 
+/** The head of a long report: the rest follows from it, or from running the tool alone. */
+function clip(output, limit = 200) {
+  const lines = output.split('\n')
+  if (lines.length <= limit) return output
+  return `${lines.slice(0, limit).join('\n')}\n… ${lines.length - limit} more lines\n`
+}
+
+function verdictOf(problems) {
+  return { code: problems.length ? 1 : 0, output: problems.map((problem) => `${problem}\n`).join('') }
+}
+
 /** Runs every check and returns `[{ name, code, output, skipped }]`. */
 export async function lint() {
   const results = []
@@ -39,7 +49,7 @@ export async function lint() {
     const result = await check()
     const verdict = result.skipped ? 'skipped' : result.code === 0 ? 'ok' : 'FAILED'
     say(`lint: ${name} ${verdict}`)
-    if (result.code) process.stderr.write(result.output)
+    if (result.code) process.stderr.write(clip(result.output))
     results.push({ name: `lint: ${name}`, ...result })
   }
   return results

@@ -27,7 +27,12 @@ function serve(args) {
     })
     process.on('SIGTERM', () => server.kill('SIGTERM'))
     process.on('SIGHUP', () => server.kill('SIGHUP'))
+    // `kill` of npm ends npm and its shell only: a server whose npm is gone would hold its port for ever.
+    const parent = process.ppid
+    const orphaned = setInterval(() => process.ppid !== parent && server.kill('SIGTERM'), 500)
+    if (!process.env.npm_lifecycle_event) clearInterval(orphaned)
     server.on('exit', (code, signal) => {
+      clearInterval(orphaned)
       process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0)
       done()
     })

@@ -37,7 +37,11 @@ export interface FakeSpec {
 }
 
 /** A tensor of a fake result: a Tensor, its elements alone (shape from the model), or `{ data, shape }`. */
-export type FakeOutput = Tensor | TensorData | readonly number[] | { data: TensorData | readonly number[]; shape?: readonly number[] }
+export type FakeOutput =
+  | Tensor
+  | TensorData
+  | readonly number[]
+  | { data: TensorData | readonly number[]; shape?: readonly number[] }
 export type FakeOutputs = { readonly [name: string]: FakeOutput }
 
 /** How a fake model behaves. */
@@ -260,7 +264,8 @@ class FakeModel implements Model {
     for (const spec of this.outputs) {
       const value = Object.hasOwn(given, spec.name) ? given[spec.name] : undefined
       const shape = concrete(spec.shape, rows)
-      result[spec.name] = value === undefined ? new Tensor(spec.datatype, shape, zeros(spec, shape)) : outputTensor(spec, value, shape)
+      result[spec.name] =
+        value === undefined ? new Tensor(spec.datatype, shape, zeros(spec, shape)) : outputTensor(spec, value, shape)
     }
     return result
   }
@@ -329,7 +334,8 @@ function zeros(spec: TensorSpec, shape: readonly number[]): never {
 }
 
 function toTensor(spec: TensorSpec, value: InputValue): Tensor {
-  const described: Partial<TensorInput> = 'data' in (value as object) ? (value as TensorInput) : { data: value as TensorData }
+  const described: Partial<TensorInput> =
+    'data' in (value as object) ? (value as TensorInput) : { data: value as TensorData }
   const data = described.data as ArrayLike<unknown>
   if (described.datatype !== undefined && described.datatype !== spec.datatype) {
     throw invalid(`input '${spec.name}' is ${spec.datatype}, not ${described.datatype}`)
@@ -337,7 +343,10 @@ function toTensor(spec: TensorSpec, value: InputValue): Tensor {
   const rightArray = spec.datatype === 'BYTES' ? Array.isArray(data) : data instanceof STORAGE[spec.datatype].array
   if (!rightArray) throw invalid(`input '${spec.name}' is ${spec.datatype}; its data has another type`)
   const shape = described.shape ?? inferShape(spec, data.length)
-  if (shape.length !== spec.shape.length || shape.some((d, i) => (spec.shape[i] as number) >= 0 && d !== spec.shape[i])) {
+  if (
+    shape.length !== spec.shape.length ||
+    shape.some((d, i) => (spec.shape[i] as number) >= 0 && d !== spec.shape[i])
+  ) {
     throw invalid(`input '${spec.name}' has shape [${shape}]; the model takes [${spec.shape}]`)
   }
   if (product(shape) !== data.length) {
@@ -359,7 +368,11 @@ function outputTensor(spec: TensorSpec, value: FakeOutput, shape: number[]): Ten
   const { array } = STORAGE[spec.datatype] as unknown as { array: Float32ArrayConstructor }
   const typed = spec.datatype === 'BYTES' || ArrayBuffer.isView(data) ? data : array.from(data)
   const given = 'shape' in described ? described.shape : undefined
-  return new Tensor(spec.datatype, given ?? (product(shape) === data.length ? shape : inferShape(spec, data.length)), typed as never)
+  return new Tensor(
+    spec.datatype,
+    given ?? (product(shape) === data.length ? shape : inferShape(spec, data.length)),
+    typed as never,
+  )
 }
 
 function zeroCounts(): Mutable<RequestCounts> {
@@ -379,7 +392,10 @@ function summary(h: RecordableHistogram): StageSummary {
 /** Counts are subtracted; percentiles stay those of the whole time, since a fake keeps no older histogram. */
 function difference(now: Stats, before: Stats): Stats {
   const counts = Object.fromEntries(
-    Object.entries(now.requests).map(([k, v]) => [k, k === 'inFlight' ? v : v - before.requests[k as keyof RequestCounts]]),
+    Object.entries(now.requests).map(([k, v]) => [
+      k,
+      k === 'inFlight' ? v : v - before.requests[k as keyof RequestCounts],
+    ]),
   )
   const count = now.batches.count - before.batches.count
   const rows = now.batches.count * now.batches.meanSize - before.batches.count * before.batches.meanSize

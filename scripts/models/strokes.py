@@ -194,9 +194,11 @@ def draw(digit: int, r: Rng, pen: tuple[float, float] = (11, 36)) -> np.ndarray:
     height = r.uniform(max(90, 6 * width), 250)
     strokes = [s * height for s in hand(digit, r)]
     every = np.concatenate(strokes)
+    fits = min(1, (CANVAS - width) / np.ptp(every, 0).max())
+    strokes, every = [s * fits for s in strokes], every * fits
     low, high = every.min(0) - width / 2, every.max(0) + width / 2
     room = CANVAS - (high - low)
-    offset = -low + np.where(room > 0, room * r.uniform(0, 1, 2), room / 2)
+    offset = room * r.uniform(0, 1, 2) - low
     image = Image.new("L", (CANVAS, CANVAS))
     pencil = ImageDraw.Draw(image)
     for stroke in strokes:

@@ -37,19 +37,17 @@ export async function decode(bytes: Uint8Array, channels: 1 | 3, limits = DECODE
       details: { http: 415 },
     })
   }
-  const source = sharp(bytes, {
-    limitInputPixels: limits.maxPixels,
-    failOn: 'error',
-    sequentialRead: true,
-    pages: 1,
-    animated: false,
-  }).timeout({ seconds: limits.timeoutSeconds })
-  const opened = await source.metadata().catch((cause) => Promise.reject(refusal(cause, limits)))
-  if (opened.width * opened.height > limits.maxPixels) throw tooManyPixels(limits)
   try {
-    const alpha = opened.hasAlpha === true
-    const pixels = source.autoOrient().toColourspace(channels === 1 && !alpha ? 'b-w' : 'srgb')
-    const { data, info } = await (alpha ? pixels.ensureAlpha() : pixels.removeAlpha())
+    const { data, info } = await sharp(bytes, {
+      limitInputPixels: limits.maxPixels,
+      failOn: 'error',
+      sequentialRead: true,
+      pages: 1,
+      animated: false,
+    })
+      .timeout({ seconds: limits.timeoutSeconds })
+      .autoOrient()
+      .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true })
     return toPicture(data, info.width, info.height, info.channels, channels)
@@ -63,6 +61,7 @@ function toPicture(raw: Uint8Array, width: number, height: number, from: number,
   if (from === channels) return { data: raw, width, height, channels }
   const opaque = from === 4 ? flatten(raw, pixels) : raw
   const step = from === 4 ? 3 : from
+  if (step === channels) return { data: opaque, width, height, channels }
   const data = new Uint8Array(pixels * channels)
   for (let i = 0; i < pixels; i++) {
     const r = opaque[i * step] as number
@@ -107,7 +106,9 @@ function refusal(cause: unknown, limits: DecodeLimits): SubtenError {
   const text = cause instanceof Error ? cause.message : ''
   if (/pixel limit/i.test(text)) return tooManyPixels(limits)
   if (/timeout/i.test(text)) {
-    return new SubtenError('INVALID_INPUT', `the picture took more than ${limits.timeoutSeconds} s to decode`, { cause })
+    return new SubtenError('INVALID_INPUT', `the picture took more than ${limits.timeoutSeconds} s to decode`, {
+      cause,
+    })
   }
   return new SubtenError('INVALID_INPUT', 'the picture is damaged or incomplete', {
     remedy: 'Send a complete PNG or JPEG file.',

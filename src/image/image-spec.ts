@@ -26,11 +26,27 @@ export interface ImageSpec {
   readonly kernel: (typeof KERNELS)[number]
 }
 
+const known = new WeakMap<Model, { spec: ImageSpec; softmax: boolean }>()
+
 /** The spec from the model's config, or the one that the shape of its only image-like input suggests. */
 export function imageSpecOf(model: Model): ImageSpec {
-  const text = parameterOf(model, 'subten.image')
-  const given = text === undefined ? {} : parseObject(model.name, text)
-  return complete(model, given)
+  return settingsOf(model).spec
+}
+
+/** Whether the scores of the model are logits that `subten.image` wants as probabilities (`"softmax": true`). */
+export function softmaxWanted(model: Model): boolean {
+  return settingsOf(model).softmax
+}
+
+function settingsOf(model: Model): { spec: ImageSpec; softmax: boolean } {
+  let settings = known.get(model)
+  if (!settings) {
+    const text = parameterOf(model, 'subten.image')
+    const given = text === undefined ? {} : parseObject(model.name, text)
+    settings = { spec: complete(model, given), softmax: given.softmax === true }
+    known.set(model, settings)
+  }
+  return settings
 }
 
 /** A string of `parameters` in the config, in Triton's form `{ key: { string_value } }` or plain. */

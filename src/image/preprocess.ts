@@ -8,7 +8,10 @@ import { squareOfInk, whiteOnBlack } from './ink.js'
 /** A decoded picture as the input tensor of a model: polarity, fit, resize, then (pixel × scale − mean) / std. */
 export async function preprocess(picture: Picture, spec: ImageSpec, tensor: TensorSpec): Promise<TensorInput> {
   if (tensor.datatype !== 'FP32' && tensor.datatype !== 'UINT8') {
-    throw new SubtenError('NOT_SUPPORTED', `pictures can be made FP32 or UINT8, but '${tensor.name}' is ${tensor.datatype}`)
+    throw new SubtenError(
+      'NOT_SUPPORTED',
+      `pictures can be made FP32 or UINT8, but '${tensor.name}' is ${tensor.datatype}`,
+    )
   }
   const upright = spec.polarity === 'white-on-black' ? whiteOnBlack(picture) : picture
   const cut = spec.fit === 'ink' ? squareOfInk(upright, spec.margin, spec.threshold) : upright
@@ -25,7 +28,9 @@ async function resize(picture: Picture, spec: ImageSpec): Promise<Uint8Array> {
     kernel: spec.kernel,
     background: '#000',
   })
-  const out = await (channels === 1 ? resized.toColourspace('b-w') : resized).raw().toBuffer({ resolveWithObject: true })
+  const out = await (channels === 1 ? resized.toColourspace('b-w') : resized)
+    .raw()
+    .toBuffer({ resolveWithObject: true })
   return out.info.channels === channels ? out.data : firstChannels(out.data, out.info.channels, channels)
 }
 
@@ -56,7 +61,10 @@ function shapeOf(spec: ImageSpec, tensor: TensorSpec): number[] {
   const rank = tensor.shape.length
   const flat = channels * height * width
   if (rank > 4 || rank < 1) {
-    throw new SubtenError('NOT_SUPPORTED', `'${tensor.name}' has ${rank} dimensions; a picture has at most 4 with its batch`)
+    throw new SubtenError(
+      'NOT_SUPPORTED',
+      `'${tensor.name}' has ${rank} dimensions; a picture has at most 4 with its batch`,
+    )
   }
   // [H, W] and [N, H, W] are grey pictures without a channel dimension; [N] and [N, K] are flattened ones.
   const [first = -1] = tensor.shape

@@ -1,8 +1,8 @@
 import type { ModelSpec, TensorSpec } from './complete-config.js'
 import { type ConfigDocument, documentError } from './config-document.js'
+import type { ModelConfig, ModelInput, ModelOutput } from './config-types.js'
 import { toKserveDatatype } from './datatypes.js'
 import { type FieldPath, suggestion } from './field-path.js'
-import type { ModelConfig, ModelInput, ModelOutput } from './model-config.js'
 
 type Fail = (path: FieldPath, problem: string, remedy?: string) => never
 type Direction = 'input' | 'output'

@@ -240,12 +240,8 @@ class Locator {
       if (token.text.length > MAX_DIGITS) this.fail(`this number does not fit ${type}`, first)
       const octal = /^0[0-7]+$/.test(token.text)
       const value = BigInt(octal ? `0o${token.text.slice(1)}` : token.text) * (negative ? -1n : 1n)
-      if (value < range[0] || value > range[1]) {
-        this.fail(
-          range[0] === 0n && negative ? `cannot be negative (${shown})` : `${shown} does not fit ${type}`,
-          first,
-        )
-      }
+      if (negative && range[0] === 0n) this.fail(`cannot be negative (${shown})`, first)
+      if (value < range[0] || value > range[1]) this.fail(`${shown} does not fit ${type}`, first)
       return String(value)
     }
     const special = token.kind === 'word' && /^(?:inf|infinity|nan)$/i.test(token.text)

@@ -1,6 +1,6 @@
 import { type ConfigDocument, documentError } from './config-document.js'
+import type { ModelConfig, QueuePolicy } from './config-types.js'
 import type { FieldPath } from './field-path.js'
-import type { ModelConfig, QueuePolicy } from './model-config.js'
 
 type Fail = (path: FieldPath, problem: string, remedy?: string) => never
 

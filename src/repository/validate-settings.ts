@@ -1,7 +1,7 @@
 import { type ConfigDocument, documentError } from './config-document.js'
+import type { ModelConfig } from './config-types.js'
 import { backendOfPlatform } from './engines.js'
 import type { FieldPath } from './field-path.js'
-import type { ModelConfig } from './model-config.js'
 import { isInnerPath, isModelName } from './names.js'
 
 /** Far above any machine's use; a larger number is a slip. */

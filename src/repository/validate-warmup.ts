@@ -1,6 +1,6 @@
 import { type ConfigDocument, documentError } from './config-document.js'
+import type { ModelConfig } from './config-types.js'
 import type { FieldPath } from './field-path.js'
-import type { ModelConfig } from './model-config.js'
 import { isInnerPath } from './names.js'
 
 /** Checks `model_warmup` as far as it can be without the model. */

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { VersionPolicy } from './model-config.js'
+import type { VersionPolicy } from './config-types.js'
 
 /**
  * The versions that a model directory has: its directories named by a positive number without leading zeros,

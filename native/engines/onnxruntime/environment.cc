@@ -122,8 +122,6 @@ void join_ort_thread(const void* handle) {
 
 Status start_ort_environment() {
   Environment& self = environment();
-  if (self.env != nullptr) return Status::ok();
-
   OrtThreadingOptions* raw_options = nullptr;
   if (OrtError error(ort().CreateThreadingOptions(&raw_options)); error) return failed("start", error);
   const OrtOwned<OrtThreadingOptions> options(raw_options);

@@ -14,8 +14,9 @@ namespace subten {
 void set_ort_compute_threads(int threads) noexcept;
 int ort_compute_threads() noexcept;
 
-// Creates the environment once. It lives until the process ends: its threads may still be running then, and taking it
-// down under them is what makes other bindings crash at exit. The caller serialises (library.cc holds its lock).
+// Creates the environment of the library that ort() now names. It lives until the process ends: its threads may still
+// be running then, and taking it down under them is what makes other bindings crash at exit. Called once for a library,
+// by library.cc, which holds its lock.
 Status start_ort_environment();
 
 // The rest is valid after start_ort_environment().

@@ -46,27 +46,27 @@ Loaded& loaded() noexcept {
 
 // y = x + x over two floats: an ONNX model (protobuf) assembled by hand. Each line is one field: tag, length, content.
 constexpr unsigned char kTinyModel[] = {
-    0x08, 0x08,                    // ir_version: 8
-    0x42, 0x02, 0x10, 0x0d,        // opset_import: {version: 13}
-    0x3a, 0x35,                    // graph, 53 bytes
-    0x0a, 0x0e,                    //   node, 14 bytes
-    0x0a, 0x01, 'x',               //     input: "x"
-    0x0a, 0x01, 'x',               //     input: "x"
-    0x12, 0x01, 'y',               //     output: "y"
-    0x22, 0x03, 'A', 'd', 'd',     //     op_type: "Add"
-    0x12, 0x01, 't',               //   name: "t"
-    0x5a, 0x0f,                    //   input, 15 bytes
-    0x0a, 0x01, 'x',               //     name: "x"
-    0x12, 0x0a, 0x0a, 0x08,        //     type: {tensor_type: {
-    0x08, 0x01,                    //       elem_type: FLOAT
-    0x12, 0x04,                    //       shape: {
-    0x0a, 0x02, 0x08, 0x02,        //         dim: {dim_value: 2}}}}
-    0x62, 0x0f,                    //   output, 15 bytes, as the input
-    0x0a, 0x01, 'y',               //     name: "y"
-    0x12, 0x0a, 0x0a, 0x08,        //
-    0x08, 0x01,                    //
-    0x12, 0x04,                    //
-    0x0a, 0x02, 0x08, 0x02,        //
+    0x08, 0x08,                   // ir_version: 8
+    0x42, 0x02, 0x10, 0x0d,       // opset_import: {version: 13}
+    0x3a, 0x35,                   // graph, 53 bytes
+    0x0a, 0x0e,                   //   node, 14 bytes
+    0x0a, 0x01, 'x',              //     input: "x"
+    0x0a, 0x01, 'x',              //     input: "x"
+    0x12, 0x01, 'y',              //     output: "y"
+    0x22, 0x03, 'A',  'd',  'd',  //     op_type: "Add"
+    0x12, 0x01, 't',              //   name: "t"
+    0x5a, 0x0f,                   //   input, 15 bytes
+    0x0a, 0x01, 'x',              //     name: "x"
+    0x12, 0x0a, 0x0a, 0x08,       //     type: {tensor_type: {
+    0x08, 0x01,                   //       elem_type: FLOAT
+    0x12, 0x04,                   //       shape: {
+    0x0a, 0x02, 0x08, 0x02,       //         dim: {dim_value: 2}}}}
+    0x62, 0x0f,                   //   output, 15 bytes, as the input
+    0x0a, 0x01, 'y',              //     name: "y"
+    0x12, 0x0a, 0x0a, 0x08,       //
+    0x08, 0x01,                   //
+    0x12, 0x04,                   //
+    0x0a, 0x02, 0x08, 0x02,       //
 };
 
 // Loads and runs the tiny model: a table whose functions do not lie where we think would show here, at a known moment,
@@ -78,8 +78,8 @@ std::string self_test() {
   if (OrtError error(ort().DisablePerSessionThreads(options.get())); error) return error.message();
 
   OrtSession* raw_session = nullptr;
-  if (OrtError error(ort().CreateSessionFromArray(ort_environment(), kTinyModel, sizeof(kTinyModel), options.get(),
-                                                  &raw_session));
+  if (OrtError error(
+          ort().CreateSessionFromArray(ort_environment(), kTinyModel, sizeof(kTinyModel), options.get(), &raw_session));
       error) {
     return error.message();
   }
@@ -123,7 +123,7 @@ std::string self_test() {
 }
 
 bool exists(const std::string& path) noexcept {
-  struct stat information {};
+  struct stat information{};
   return stat(path.c_str(), &information) == 0;
 }
 
@@ -139,8 +139,8 @@ std::string path_of(const void* symbol, const std::string& otherwise) {
 Status load(Loaded& self, const std::string& path) {
   if (path.find('/') != std::string::npos) {
     if (const std::string problem = shared_library_problem(path); !problem.empty()) {
-      return Status::error(Code::kEngineNotFound, "The ONNX Runtime library " + path + " " + problem + ". " +
-                                                      install_advice());
+      return Status::error(Code::kEngineNotFound,
+                           "The ONNX Runtime library " + path + " " + problem + ". " + install_advice());
     }
   }
   dlerror();
@@ -154,9 +154,8 @@ Status load(Loaded& self, const std::string& path) {
   }
   void* symbol = dlsym(handle, "OrtGetApiBase");
   if (symbol == nullptr) {
-    return Status::error(Code::kEngineNotFound, "The library " + path +
-                                                    " is not ONNX Runtime (it has no OrtGetApiBase). " +
-                                                    install_advice());
+    return Status::error(Code::kEngineNotFound,
+                         "The library " + path + " is not ONNX Runtime (it has no OrtGetApiBase). " + install_advice());
   }
   const std::string resolved = path_of(symbol, path);
   const OrtApiBase* base = reinterpret_cast<OrtGetApiBaseFunction>(symbol)();
@@ -166,8 +165,8 @@ Status load(Loaded& self, const std::string& path) {
   const OrtApi* api = base->GetApi(kOrtApiVersion);
   if (api == nullptr) {
     return Status::error(Code::kEngineVersion, "ONNX Runtime " + version + " at " + resolved +
-                                                   " has no C API of version " + std::to_string(kOrtApiVersion) +
-                                                   ". " + install_advice());
+                                                   " has no C API of version " + std::to_string(kOrtApiVersion) + ". " +
+                                                   install_advice());
   }
 
   // Release pairs with the acquire in ort(): whoever sees the table sees it whole.
@@ -186,8 +185,8 @@ Status load(Loaded& self, const std::string& path) {
 }
 
 bool same_file(const std::string& left, const std::string& right) noexcept {
-  struct stat one {};
-  struct stat two {};
+  struct stat one{};
+  struct stat two{};
   return stat(left.c_str(), &one) == 0 && stat(right.c_str(), &two) == 0 && one.st_dev == two.st_dev &&
          one.st_ino == two.st_ino;
 }

@@ -180,8 +180,7 @@ struct OrtApi {
   OrtStatus* (*SetGlobalSpinControl)(OrtThreadingOptions*, int allow_spinning);
   void* gap_150[1];
   OrtStatus* (*CreateEnvWithCustomLoggerAndGlobalThreadPools)(OrtLoggingFunction, void* logger_param, OrtLoggingLevel,
-                                                              const char* log_id, const OrtThreadingOptions*,
-                                                              OrtEnv**);
+                                                              const char* log_id, const OrtThreadingOptions*, OrtEnv**);
   void* gap_152[6];
   OrtMetadataText ModelMetadataGetGraphDescription;
   void* gap_159[6];
@@ -210,7 +209,7 @@ struct OrtApiBase {
 };
 using OrtGetApiBaseFunction = const OrtApiBase* (*)();
 
-#define SUBTEN_ORT_POSITION(function, position)                                   \
+#define SUBTEN_ORT_POSITION(function, position) \
   static_assert(offsetof(OrtApi, function) == (position) * sizeof(void*), #function)
 SUBTEN_ORT_POSITION(GetErrorCode, 1);
 SUBTEN_ORT_POSITION(GetErrorMessage, 2);

@@ -97,8 +97,8 @@ const char* apply(std::string_view name, const std::string& value, OrtParameters
 Status parse_ort_parameters(const EngineOptions& options, OrtParameters* out) {
   for (const auto& [name, value] : options.parameters) {
     if (const char* legal = apply(name, value, out); legal != nullptr) {
-      return Status::error(Code::kConfigInvalid, "The parameter " + name + " is '" + one_line(value, 80) +
-                                                     "'; it must be " + legal + ".");
+      return Status::error(Code::kConfigInvalid,
+                           "The parameter " + name + " is '" + one_line(value, 80) + "'; it must be " + legal + ".");
     }
   }
   if (!out->mem_arena && !out->arena_shrinkage.empty()) {

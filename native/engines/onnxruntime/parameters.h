@@ -22,9 +22,7 @@ struct OrtParameters {
   std::vector<std::pair<std::string, std::string>> session_entries;  // names that begin with `session.`
 
   // A pool of its own instead of the shared one.
-  bool own_threads() const noexcept {
-    return intra_op_threads > 0 || inter_op_threads > 0 || execution_mode == OrtExecutionMode::kParallel;
-  }
+  bool own_threads() const noexcept { return intra_op_threads > 0 || execution_mode == OrtExecutionMode::kParallel; }
 };
 
 // Names that mean nothing here are left to others (Triton's models carry them). A value that is not legal for a known

@@ -306,6 +306,27 @@ describe('settings that have no effect yet', () => {
   })
 
   test('are none in an ordinary configuration', () => {
-    expect(unsupportedSettings(parseConfig(dynamic('') + '\nresponse_cache { enable: false }', FILE))).toEqual([])
+    expect(unsupportedSettings(parseConfig(`${dynamic('')}\nresponse_cache { enable: false }`, FILE))).toEqual([])
+  })
+})
+
+describe('schedulers other than dynamic batching', () => {
+  test.each([
+    [
+      'sequence_batching { oldest {\npreferred_batch_size: 9 } }',
+      4,
+      'sequence_batching.oldest.preferred_batch_size[0]',
+    ],
+    [
+      'sequence_batching { direct {\nminimum_slot_utilization: 1.5 } }',
+      4,
+      'sequence_batching.direct.minimum_slot_utilization',
+    ],
+    ['sequence_batching { }\nresponse_cache { enable: true }', 4, 'response_cache'],
+    ['model_transaction_policy { decoupled: true }\nresponse_cache { enable: true }', 4, 'response_cache'],
+    ['\nplatform: "ensemble"', 4, 'platform'],
+    ['ensemble_scheduling { }\ninstance_group { }', 4, 'instance_group'],
+  ])('%j is an error on line %i, at %s', (text, line, field) => {
+    expect(thrown(() => resolve(BASE + text)).details).toEqual({ file: FILE, line, field })
   })
 })

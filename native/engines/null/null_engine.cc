@@ -1,0 +1,248 @@
+#include "engines/null/null_engine.h"
+
+#include <atomic>
+#include <charconv>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "metrics/clock.h"
+
+namespace subten {
+namespace {
+
+struct NullSettings {
+  int64_t busy_ns = 0;
+  int64_t busy_ns_per_row = 0;
+  int64_t fail_every = 0;
+  int64_t parts = 1;
+  bool async = false;
+};
+
+class NullModel;
+
+class NullInstance final : public EngineInstance {
+ public:
+  explicit NullInstance(NullModel* model) : model_(model) {}
+  ~NullInstance() override;
+  void execute(const BatchView& batch, BatchCompletion* completion) noexcept override;
+  void terminate() noexcept override { terminate_.store(true, std::memory_order_relaxed); }
+
+ private:
+  void compute(const BatchView& batch, BatchCompletion* completion) noexcept;
+  void answer(const BatchView& batch, BatchCompletion* completion) noexcept;
+  void echo_whole(const BatchView& batch, BatchCompletion* completion) noexcept;
+  bool echo_request(const BatchView& batch, size_t request, BatchCompletion* completion) noexcept;
+  void start_thread();
+  void serve() noexcept;
+
+  NullModel* model_;
+  std::atomic<bool> terminate_{false};
+  // Asynchronous completion: a thread of its own takes one batch at a time.
+  std::thread thread_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  BatchView batch_;
+  BatchCompletion* completion_ = nullptr;
+  bool stop_ = false;
+};
+
+class NullModel final : public EngineModel {
+ public:
+  NullModel(ModelSpec spec, NullSettings settings, bool batches)
+      : settings(settings), batches(batches), spec_(std::move(spec)) {}
+  const ModelSpec& spec() const noexcept override { return spec_; }
+  Completion completion() const noexcept override { return settings.async ? Completion::kAsync : Completion::kSync; }
+  Status create_instance(std::unique_ptr<EngineInstance>* out) override {
+    *out = std::make_unique<NullInstance>(this);
+    return Status::ok();
+  }
+
+  const NullSettings settings;
+  const bool batches;
+  std::atomic<int64_t> requests{0};
+
+ private:
+  ModelSpec spec_;
+};
+
+NullInstance::~NullInstance() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_one();
+  // The last reference to the model may go in this very thread, inside its own completion.
+  if (thread_.get_id() == std::this_thread::get_id()) {
+    thread_.detach();
+  } else {
+    thread_.join();
+  }
+}
+
+void NullInstance::execute(const BatchView& batch, BatchCompletion* completion) noexcept {
+  if (!model_->settings.async) {
+    compute(batch, completion);
+    return;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
+    batch_ = batch;
+    completion_ = completion;
+  }
+  changed_.notify_one();
+}
+
+void NullInstance::serve() noexcept {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stop_ || completion_ != nullptr; });
+    if (stop_) return;
+    const BatchView batch = batch_;
+    BatchCompletion* completion = std::exchange(completion_, nullptr);
+    lock.unlock();
+    compute(batch, completion);
+    lock.lock();
+  }
+}
+
+void NullInstance::compute(const BatchView& batch, BatchCompletion* completion) noexcept {
+  completion->mark_start();
+  const NullSettings& settings = model_->settings;
+  const int64_t busy = settings.busy_ns + settings.busy_ns_per_row * batch.rows;
+  if (busy > 0) {
+    const int64_t until = monotonic_ns() + busy;
+    while (monotonic_ns() < until && !terminate_.load(std::memory_order_relaxed)) {
+    }
+  }
+  answer(batch, completion);
+}
+
+void NullInstance::answer(const BatchView& batch, BatchCompletion* completion) noexcept {
+  const NullSettings& settings = model_->settings;
+  if (terminate_.load(std::memory_order_relaxed)) {
+    completion->done(Status::error(Code::kEngineFailed, "the run was terminated"));
+    return;
+  }
+  if (settings.fail_every > 0) {
+    for (size_t request = 0; request < batch.requests.size(); ++request) {
+      if ((model_->requests.fetch_add(1, std::memory_order_relaxed) + 1) % settings.fail_every == 0) {
+        completion->fail(request, Status::error(Code::kEngineFailed, "the null engine fails each " +
+                                                                         std::to_string(settings.fail_every) +
+                                                                         "th request, as fail_every says"));
+      }
+    }
+  }
+  if (settings.parts != 1) {
+    for (size_t request = 0; request < batch.requests.size(); ++request) {
+      for (int64_t part = 0; part < settings.parts; ++part) {
+        if (!echo_request(batch, request, completion) || !completion->part(request)) break;
+      }
+    }
+  } else {
+    echo_whole(batch, completion);
+  }
+  completion->mark_end();
+  completion->done(Status::ok());
+}
+
+void NullInstance::echo_whole(const BatchView& batch, BatchCompletion* completion) noexcept {
+  const size_t pairs = std::min(model_->spec().inputs.size(), model_->spec().outputs.size());
+  for (size_t i = 0; i < pairs; ++i) {
+    const BatchTensor& input = batch.inputs[i];
+    if (!input.present) continue;
+    const bool ragged = model_->batches && batch.requests.size() > 1 &&
+                        input.shape.size() != model_->spec().inputs[i].shape.size();
+    if (!ragged) {
+      void* to = completion->allocate(i, input.shape, input.bytes);
+      if (to != nullptr) {
+        std::memcpy(to, input.data, input.bytes);
+      } else {
+        for (size_t request = 0; request < batch.requests.size(); ++request) {
+          completion->fail(request, Status::error(Code::kQueueFull, "no memory left for the output"));
+        }
+      }
+      continue;
+    }
+    for (size_t request = 0; request < batch.requests.size(); ++request) {
+      const RequestTensor& tensor = batch.requests[request].inputs[i];
+      void* to = completion->allocate_for(request, i, tensor.shape, tensor.bytes);
+      if (to != nullptr) std::memcpy(to, tensor.data, tensor.bytes);
+    }
+  }
+}
+
+bool NullInstance::echo_request(const BatchView& batch, size_t request, BatchCompletion* completion) noexcept {
+  const size_t pairs = std::min(model_->spec().inputs.size(), model_->spec().outputs.size());
+  for (size_t i = 0; i < pairs; ++i) {
+    if (!batch.requests[request].present[i]) continue;
+    const RequestTensor& tensor = batch.requests[request].inputs[i];
+    void* to = completion->allocate_for(request, i, tensor.shape, tensor.bytes);
+    if (to == nullptr) return false;
+    std::memcpy(to, tensor.data, tensor.bytes);
+  }
+  return true;
+}
+
+Status read_number(const EngineOptions& options, const char* name, int64_t scale, int64_t* value) {
+  const std::string* text = find_parameter(options, name);
+  if (text == nullptr) return Status::ok();
+  double number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error != std::errc() || end != text->data() + text->size() || !(number >= 0) || number > 1e9) {
+    return Status::error(Code::kConfigInvalid,
+                         std::string("parameter '") + name + "' must be a number from 0 to 1e9, not '" + *text + "'");
+  }
+  *value = static_cast<int64_t>(number * static_cast<double>(scale));
+  return Status::ok();
+}
+
+class NullEngine final : public Engine {
+ public:
+  std::string_view name() const noexcept override { return "null"; }
+  Status ensure_loaded(const std::string&) override { return Status::ok(); }
+  std::string version() const override { return "1"; }
+  std::string library() const override { return {}; }
+
+  Status open(const EngineOptions& options, std::unique_ptr<EngineModel>* out) override {
+    NullSettings settings;
+    for (const auto& [name, scale, value] : {std::tuple{"busy_us", int64_t{1000}, &settings.busy_ns},
+                                             std::tuple{"busy_us_per_row", int64_t{1000}, &settings.busy_ns_per_row},
+                                             std::tuple{"fail_every", int64_t{1}, &settings.fail_every},
+                                             std::tuple{"parts", int64_t{1}, &settings.parts}}) {
+      Status status = read_number(options, name, scale, value);
+      if (!status.is_ok()) return status;
+    }
+    if (const std::string* completion = find_parameter(options, "completion")) {
+      if (*completion != "sync" && *completion != "async") {
+        return Status::error(Code::kConfigInvalid, "parameter 'completion' must be sync or async, not '" + *completion + "'");
+      }
+      settings.async = *completion == "async";
+    }
+    ModelSpec spec{options.config_inputs, options.config_outputs, {}};
+    if (spec.inputs.empty() || spec.inputs.size() != spec.outputs.size()) {
+      return Status::error(Code::kConfigInvalid, "the null engine echoes: it needs as many outputs as inputs, at least one");
+    }
+    for (size_t i = 0; i < spec.inputs.size(); ++i) {
+      if (spec.inputs[i].type != spec.outputs[i].type || spec.inputs[i].shape != spec.outputs[i].shape) {
+        return Status::error(Code::kConfigInvalid, "the null engine echoes: output '" + spec.outputs[i].name +
+                                                       "' must have the datatype and shape of input '" +
+                                                       spec.inputs[i].name + "'");
+      }
+    }
+    *out = std::make_unique<NullModel>(std::move(spec), settings, options.max_batch_size > 0);
+    return Status::ok();
+  }
+};
+
+}  // namespace
+
+Engine* null_engine() noexcept {
+  static NullEngine engine;
+  return &engine;
+}
+
+}  // namespace subten

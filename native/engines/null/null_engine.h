@@ -1,0 +1,14 @@
+// The engine without a model: echoes inputs to outputs, takes as long as it is told. For tests, measurements of
+// everything around an engine, and simulations.
+//
+// Parameters: busy_us and busy_us_per_row (processor time it burns), completion (sync, async), fail_every (each n-th
+// request fails), parts (responses a request; other than 1 makes the model decoupled).
+#pragma once
+
+#include "engines/engine.h"
+
+namespace subten {
+
+Engine* null_engine() noexcept;
+
+}  // namespace subten

@@ -1,0 +1,78 @@
+#include "engines/onnxruntime/onnxruntime_engine.h"
+
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include "engines/onnxruntime/environment.h"
+#include "engines/onnxruntime/execute.h"
+#include "engines/onnxruntime/library.h"
+#include "engines/onnxruntime/session.h"
+
+namespace subten {
+namespace {
+
+Status out_of_memory(const char* what) {
+  return Status::error(Code::kOutOfMemory, std::string("No memory to ") + what + ".");
+}
+
+class OrtModel final : public EngineModel {
+ public:
+  explicit OrtModel(std::unique_ptr<OrtModelState> state) noexcept : state_(std::move(state)) {}
+
+  const ModelSpec& spec() const noexcept override { return state_->spec; }
+  Completion completion() const noexcept override { return Completion::kSync; }
+  Status create_instance(std::unique_ptr<EngineInstance>* out) override {
+    try {
+      return OrtInstance::create(*state_, out);
+    } catch (const std::bad_alloc&) {
+      return out_of_memory("make an instance of the model");
+    }
+  }
+
+ private:
+  std::unique_ptr<OrtModelState> state_;
+};
+
+class OnnxRuntimeEngine final : public Engine {
+ public:
+  std::string_view name() const noexcept override { return "onnxruntime"; }
+  Status ensure_loaded(const std::string& library_path) override {
+    try {
+      return load_ort_library(library_path);
+    } catch (const std::bad_alloc&) {
+      return out_of_memory("load ONNX Runtime");
+    }
+  }
+  std::string version() const override { return loaded_ort_library().version; }
+  std::string library() const override { return loaded_ort_library().path; }
+  Status open(const EngineOptions& options, std::unique_ptr<EngineModel>* out) override {
+    try {
+      if (Status status = load_ort_library(options.library_path); !status.is_ok()) return status;
+      std::unique_ptr<OrtModelState> state;
+      if (Status status = open_ort_model(options, &state); !status.is_ok()) return status;
+      *out = std::make_unique<OrtModel>(std::move(state));
+      return Status::ok();
+    } catch (const std::bad_alloc&) {
+      return out_of_memory("load the model");
+    }
+  }
+};
+
+}  // namespace
+
+Engine* onnxruntime_engine() noexcept {
+  alignas(OnnxRuntimeEngine) static std::byte storage[sizeof(OnnxRuntimeEngine)];
+  static Engine* const engine = new (storage) OnnxRuntimeEngine;
+  return engine;
+}
+
+void set_onnxruntime_library_hint(std::string path) { set_ort_library_hint(std::move(path)); }
+
+void set_onnxruntime_threads(int compute_threads) noexcept { set_ort_compute_threads(compute_threads); }
+
+OnnxRuntimeThreads onnxruntime_threads() noexcept { return {ort_compute_threads()}; }
+
+std::vector<std::string> onnxruntime_recent_log() { return ort_log_since(0); }
+
+}  // namespace subten

@@ -1,0 +1,417 @@
+#include "executor/batch.h"
+
+#include <cstring>
+#include <new>
+
+#include "executor/model_core.h"
+#include "executor/port.h"
+#include "executor/process_state.h"
+#include "metrics/clock.h"
+
+namespace subten {
+
+Batch::Batch(ModelCore* core, uint32_t index, std::unique_ptr<EngineInstance> instance)
+    : core_(core), index_(index), instance_(std::move(instance)) {
+  const size_t capacity = core->options().batch.requests_capacity();
+  const size_t inputs = core->spec().inputs.size();
+  slots_.reserve(capacity);
+  rows_.reserve(capacity);
+  tensors_.resize(capacity * inputs);
+  for (RequestTensor& tensor : tensors_) tensor.shape.reserve(kMaxRank);
+  present_ = std::make_unique<bool[]>(capacity * inputs);
+  views_.resize(capacity);
+  inputs_.resize(inputs);
+  for (BatchTensor& input : inputs_) input.shape.reserve(kMaxRank);
+  staging_ = std::vector<MappedArray<std::byte>>(inputs);
+  outputs_.resize(core->spec().outputs.size());
+}
+
+Batch::~Batch() = default;
+
+void Batch::begin(int64_t dispatch_ns) noexcept {
+  slots_.clear();
+  rows_.clear();
+  failures_.clear();
+  status_ = Status::ok();
+  total_rows_ = 0;
+  in_place_ = true;
+  dispatch_ns_ = dispatch_ns;
+  start_ns_ = end_ns_ = 0;
+  ended.store(0, std::memory_order_relaxed);
+}
+
+void Batch::add(uint32_t slot, uint32_t rows) noexcept {
+  slots_.push_back(slot);
+  rows_.push_back(rows);
+  total_rows_ += rows;
+}
+
+bool Batch::gather() noexcept {
+  const size_t inputs = inputs_.size();
+  for (size_t request = 0; request < slots_.size(); ++request) {
+    for (size_t index = 0; index < inputs; ++index) {
+      present_[request * inputs + index] =
+          core_->input_view(slots_[request], index, &tensors_[request * inputs + index]);
+    }
+    views_[request] = {rows_[request], std::span(&tensors_[request * inputs], inputs),
+                       std::span<const bool>(&present_[request * inputs], inputs)};
+  }
+  for (size_t index = 0; index < inputs; ++index) {
+    if (!gather_input(index)) return false;
+  }
+  return true;
+}
+
+bool Batch::gather_input(size_t index) noexcept {
+  const size_t inputs = inputs_.size();
+  BatchTensor& whole = inputs_[index];
+  const RequestTensor& first = tensors_[index];
+  whole.present = present_[index];
+  if (!whole.present) return true;
+  whole.shape = first.shape;
+  whole.data = const_cast<void*>(first.data);
+  whole.bytes = first.bytes;
+  if (slots_.size() == 1) return true;
+
+  bool neighbours = true;
+  bool same_rows = true;
+  for (size_t request = 1; request < slots_.size(); ++request) {
+    const RequestTensor& tensor = tensors_[request * inputs + index];
+    if (static_cast<const std::byte*>(tensor.data) != static_cast<const std::byte*>(whole.data) + whole.bytes) {
+      neighbours = false;
+    }
+    if (!std::equal(tensor.shape.begin() + 1, tensor.shape.end(), first.shape.begin() + 1, first.shape.end())) {
+      same_rows = false;
+    }
+    whole.bytes += tensor.bytes;
+  }
+  if (same_rows) {
+    whole.shape[0] = total_rows_;
+  } else {  // ragged: the elements one after another, as Triton passes them
+    uint64_t elements = 0;
+    for (size_t request = 0; request < slots_.size(); ++request) {
+      const RequestTensor& tensor = tensors_[request * inputs + index];
+      uint64_t count = 0;
+      if (element_count(tensor.shape.data(), tensor.shape.size(), &count)) elements += count;
+    }
+    whole.shape.assign(1, static_cast<int64_t>(elements));
+  }
+  if (neighbours) return true;
+  in_place_ = false;
+  MappedArray<std::byte>& staging = staging_[index];
+  if (staging.size() < whole.bytes) {
+    const uint64_t most = core_->row_bytes(index) * core_->options().batch.batch_capacity();
+    if (!staging.map(std::max(whole.bytes, most))) return false;
+  }
+  std::byte* to = staging.data();
+  for (size_t request = 0; request < slots_.size(); ++request) {
+    const RequestTensor& tensor = tensors_[request * inputs + index];
+    std::memcpy(to, tensor.data, tensor.bytes);
+    to += tensor.bytes;
+  }
+  whole.data = staging.data();
+  return true;
+}
+
+void Batch::run() noexcept {
+  ProcessState& state = process_state();
+  state.spin.computing(1);
+  enter_engine(instance_.get());
+  if (state.exiting.load(std::memory_order_seq_cst)) {
+    done(Status::error(Code::kModelClosed, "the process exits"));
+  } else if (!gather()) {
+    done(Status::error(Code::kOutOfMemory, "no memory to gather the inputs of a batch"));
+  } else {
+    start_ns_ = monotonic_ns();
+    instance_->execute({total_rows_, std::span<const RequestView>(views_.data(), slots_.size()), inputs_}, this);
+  }
+}
+
+void* Batch::allocate_output(Output* output, std::span<const int64_t> shape, uint64_t bytes) noexcept {
+  drop(output);
+  if (shape.size() > kMaxRank) return nullptr;
+  const uint64_t offset = core_->slab().allocate(bytes);
+  if (offset == Slab::kNowhere) return nullptr;
+  output->block = offset + 1;
+  output->data = core_->slab().data() + offset;
+  output->bytes = bytes;
+  output->rank = static_cast<uint32_t>(shape.size());
+  std::copy(shape.begin(), shape.end(), output->shape);
+  return output->data;
+}
+
+void Batch::adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept {
+  drop(output);
+  auto* shared = new (std::nothrow) SharedBuffer();
+  if (shared == nullptr || shape.size() > kMaxRank) {
+    delete shared;
+    if (buffer.release != nullptr) buffer.release(buffer.context);
+    status_ = Status::error(Code::kOutOfMemory, "an output cannot be kept: no memory, or more than 8 dimensions");
+    return;
+  }
+  shared->handle = buffer;
+  output->engine = shared;
+  output->data = static_cast<std::byte*>(buffer.data);
+  output->bytes = buffer.bytes;
+  output->rank = static_cast<uint32_t>(shape.size());
+  std::copy(shape.begin(), shape.end(), output->shape);
+}
+
+void Batch::drop(Output* output) noexcept {
+  if (output->block != 0) core_->slab().release(output->block - 1);
+  if (output->engine != nullptr) output->engine->release();
+  output->block = 0;
+  output->engine = nullptr;
+}
+
+void* Batch::allocate(size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept {
+  return allocate_output(&outputs_[index], shape, bytes);
+}
+
+void Batch::adopt(size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept {
+  adopt_output(&outputs_[index], shape, buffer);
+}
+
+void* Batch::allocate_for(size_t request, size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept {
+  if (request_outputs_.size() < slots_.size() * outputs_.size()) {
+    request_outputs_.resize(core_->options().batch.requests_capacity() * outputs_.size());
+  }
+  return allocate_output(&request_output(request, index), shape, bytes);
+}
+
+void Batch::adopt_for(size_t request, size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept {
+  if (request_outputs_.size() < slots_.size() * outputs_.size()) {
+    request_outputs_.resize(core_->options().batch.requests_capacity() * outputs_.size());
+  }
+  adopt_output(&request_output(request, index), shape, buffer);
+}
+
+void Batch::fail(size_t request, Status status) noexcept {
+  if (failures_.empty()) failures_.resize(core_->options().batch.requests_capacity());
+  failures_[request] = std::move(status);
+}
+
+bool Batch::abandoned() const noexcept {
+  if (sync_port_ != nullptr) return false;
+  for (const uint32_t slot : slots_) {
+    if (RequestWord::pending(core_->descriptor(slot).state.load())) return false;
+  }
+  return true;
+}
+
+void Batch::mark_start() noexcept { start_ns_ = monotonic_ns(); }
+void Batch::mark_end() noexcept { end_ns_ = monotonic_ns(); }
+
+bool Batch::part(size_t request) noexcept {
+  Descriptor& descriptor = core_->descriptor(slots_[request]);
+  Port* port = descriptor.port;
+  const uint32_t record = port->claim_part(descriptor.state);
+  if (record == kNoSlot) {
+    for (size_t index = 0; index < outputs_.size(); ++index) drop(&request_output(request, index));
+    return false;
+  }
+  if (end_ns_ == 0) end_ns_ = monotonic_ns();
+  complete_ns_ = monotonic_ns();
+  write_record(port, record, request, 0);
+  port->header(record)->kind = static_cast<uint32_t>(CompletionKind::kPartial);
+  port->push(record);
+  port->wake();
+  return true;
+}
+
+void Batch::done(Status status) noexcept {
+  if (end_ns_ == 0) end_ns_ = monotonic_ns();
+  if (status_.is_ok()) status_ = std::move(status);
+  if (status_.is_ok()) status_ = check_outputs();
+  leave_engine(instance_.get());
+  process_state().spin.computing(-1);
+  if (sync_port_ != nullptr) return;
+  core_->observe_compute(end_ns_ - dispatch_ns_);
+  BatchCounts& counts = core_->batch_counts;
+  counts.count.fetch_add(1, std::memory_order_relaxed);
+  counts.rows.fetch_add(total_rows_, std::memory_order_relaxed);
+  counts.by_reason[static_cast<size_t>(reason_)].fetch_add(1, std::memory_order_relaxed);
+  if (in_place_) counts.in_place.fetch_add(1, std::memory_order_relaxed);
+  if (core_->options().batch.preserve_ordering) {
+    core_->end_in_order(this);
+  } else {
+    end_requests();
+    if (core_->engine_model().completion() == Completion::kAsync) core_->give_back(this);
+  }
+}
+
+// An output of the whole batch must have a row for each row of the batch, or it cannot be shared out.
+Status Batch::check_outputs() noexcept {
+  if (!core_->batches()) return Status::ok();
+  for (size_t index = 0; index < outputs_.size(); ++index) {
+    const Output& output = outputs_[index];
+    if (!output.set()) continue;
+    if (output.rank == 0 || output.shape[0] != static_cast<int64_t>(total_rows_)) {
+      return Status::error(Code::kEngineFailed, "output '" + core_->spec().outputs[index].name + "' has " +
+                                                    (output.rank == 0 ? std::string("no") : std::to_string(output.shape[0])) +
+                                                    " rows for a batch of " + std::to_string(total_rows_) +
+                                                    "; set max_batch_size: 0 if the model does not batch");
+    }
+  }
+  return Status::ok();
+}
+
+void Batch::end_requests() noexcept {
+  complete_ns_ = monotonic_ns();
+  if (!status_.is_ok()) {
+    message_ = new (std::nothrow) SharedMessage();
+    if (message_ != nullptr) message_->text = std::move(status_.message);
+  }
+  last_port_ = nullptr;
+  last_port_count_ = 0;
+  uint64_t row = 0;
+  for (size_t request = 0; request < slots_.size(); ++request) {
+    end_request(request, row);
+    row += rows_[request];
+  }
+  if (last_port_ != nullptr) {
+    last_port_->wake();
+    last_port_->finished(last_port_count_);
+  }
+  for (Output& output : outputs_) drop(&output);
+  for (Output& output : request_outputs_) drop(&output);
+  if (message_ != nullptr) message_->release();
+  message_ = nullptr;
+}
+
+void Batch::end_request(size_t request, uint64_t first_row) noexcept {
+  const uint32_t slot = slots_[request];
+  Descriptor& descriptor = core_->descriptor(slot);
+  Port* port = descriptor.port;
+  if (port != last_port_) {  // requests of one port come in runs: one wake a run
+    if (last_port_ != nullptr) {
+      last_port_->wake();
+      last_port_->finished(last_port_count_);
+    }
+    last_port_ = port;
+    last_port_count_ = 0;
+  }
+  const bool request_failed = !failures_.empty() && !failures_[request].is_ok();
+  const bool failed = !status_.is_ok() || request_failed;
+  write_record(port, slot, request, first_row);
+  if (failed) write_error(port, slot, request_failed ? failures_[request] : status_);
+  ++last_port_count_;
+  if (descriptor.state.end(failed ? Phase::kError : Phase::kResult)) {
+    port->push(slot);
+    return;
+  }
+  // It was cancelled while it ran: nobody reads the record.
+  port->drop_outputs(slot);
+  if (descriptor.state.drop_native()) core_->recycle_to_pool(slot);
+}
+
+void Batch::write_header(Port* port, uint32_t record, size_t request) noexcept {
+  RecordHeader* header = port->header(record);
+  const Descriptor& descriptor = core_->descriptor(slots_[request]);
+  header->slot = slots_[request];
+  header->generation = descriptor.generation;
+  header->kind = static_cast<uint32_t>(CompletionKind::kFinal);
+  header->status = 0;
+  header->reason = static_cast<uint32_t>(reason_);
+  header->batch_rows = total_rows_;
+  header->rows = rows_[request];
+  header->batch_requests = request_count();
+  header->submit_ns = static_cast<double>(descriptor.submit_ns);
+  header->leader_ns = static_cast<double>(descriptor.leader_ns);
+  header->dispatch_ns = static_cast<double>(dispatch_ns_);
+  header->start_ns = static_cast<double>(start_ns_ == 0 ? dispatch_ns_ : start_ns_);
+  header->end_ns = static_cast<double>(end_ns_);
+  header->complete_ns = static_cast<double>(complete_ns_);
+}
+
+void Batch::write_record(Port* port, uint32_t record, size_t request, uint64_t first_row) noexcept {
+  write_header(port, record, request);
+  for (size_t index = 0; index < outputs_.size(); ++index) write_output(port, record, request, index, first_row);
+}
+
+void Batch::write_error(Port* port, uint32_t record, const Status& status) noexcept {
+  port->drop_outputs(record);
+  RecordHeader* header = port->header(record);
+  header->kind = static_cast<uint32_t>(CompletionKind::kError);
+  header->status = static_cast<uint32_t>(status.code);
+  SharedMessage* message = message_;
+  if (&status != &status_) {
+    message = new (std::nothrow) SharedMessage();
+    if (message != nullptr) message->text = status.message;
+  } else if (message != nullptr) {
+    message->retain();
+  }
+  port->set_message(record, message);
+}
+
+// The request's part of an output: its own, or its rows of the batch's. Strings are found by walking their lengths.
+void Batch::write_output(Port* port, uint32_t record, size_t request, size_t index, uint64_t first_row) noexcept {
+  OutputRecord* out = &port->output_records(record)[index];
+  OutputRef* ref = &port->outputs(record)[index];
+  *ref = {};
+  Output* own = request_outputs_.empty() ? nullptr : &request_output(request, index);
+  const bool is_own = own != nullptr && own->set();
+  const Output& output = is_own ? *own : outputs_[index];
+  out->source = static_cast<uint32_t>(OutputSource::kAbsent);
+  out->rank = 0;
+  out->bytes = 0;
+  if (!output.set()) return;
+  const std::byte* data = output.data;
+  uint64_t bytes = output.bytes;
+  out->rank = output.rank;
+  for (uint32_t i = 0; i < output.rank; ++i) out->shape[i] = static_cast<double>(output.shape[i]);
+  if (!is_own && slots_.size() > 1) {
+    const uint64_t rows = rows_[request];
+    if (core_->spec().outputs[index].type == DataType::kBytes) {
+      uint64_t elements = 0;
+      if (!element_count(output.shape + 1, output.rank - 1, &elements)) elements = 0;
+      const auto skip = [&](const std::byte* from, uint64_t count) {
+        for (uint64_t i = 0; i < count && from + 4 <= output.data + output.bytes; ++i) {
+          uint32_t length;
+          std::memcpy(&length, from, sizeof length);
+          from += 4 + length;
+        }
+        return from;
+      };
+      data = skip(data, elements * first_row);
+      bytes = static_cast<uint64_t>(skip(data, elements * rows) - data);
+    } else {
+      const uint64_t row_bytes = output.bytes / total_rows_;
+      data += row_bytes * first_row;
+      bytes = row_bytes * rows;
+    }
+    out->shape[0] = static_cast<double>(rows);
+  }
+  ref->data = data;
+  ref->bytes = bytes;
+  out->bytes = static_cast<double>(bytes);
+  if (output.block != 0) {
+    core_->slab().retain(output.block - 1);
+    ref->block = output.block;
+    out->source = static_cast<uint32_t>(OutputSource::kSlab);
+    out->offset = static_cast<double>(data - core_->slab().data());
+  } else {
+    output.engine->retain();
+    ref->engine = output.engine;
+    out->source = static_cast<uint32_t>(OutputSource::kEngine);
+    out->offset = 0;
+  }
+}
+
+Code Batch::run_sync(Port* port, uint32_t slot, uint32_t rows, uint32_t record, int64_t submit_ns) noexcept {
+  begin(submit_ns);
+  add(slot, rows);
+  reason_ = BatchReason::kIdle;
+  sync_port_ = port;
+  run();
+  if (status_.is_ok() && !failures_.empty() && !failures_[0].is_ok()) status_ = std::move(failures_[0]);
+  complete_ns_ = end_ns_;
+  Descriptor& descriptor = core_->descriptor(slot);
+  descriptor.submit_ns = descriptor.leader_ns = submit_ns;
+  if (status_.is_ok()) write_record(port, record, 0, 0);
+  for (Output& output : outputs_) drop(&output);
+  for (Output& output : request_outputs_) drop(&output);
+  return status_.code;
+}
+
+}  // namespace subten

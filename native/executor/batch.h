@@ -1,0 +1,114 @@
+// One batch on its way through an engine: gathers the inputs, takes the outputs, and ends each of its requests.
+// There is one Batch an instance; it is reused, so that a run allocates nothing.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engines/engine.h"
+#include "executor/shared_buffer.h"
+#include "memory/mapped_array.h"
+#include "schedule/batch_policy.h"
+
+namespace subten {
+
+class ModelCore;
+class Port;
+
+class Batch final : public BatchCompletion {
+ public:
+  Batch(ModelCore* core, uint32_t index, std::unique_ptr<EngineInstance> instance);
+  ~Batch();
+
+  // Leader: fills the batch.
+  void begin(int64_t dispatch_ns) noexcept;
+  void add(uint32_t slot, uint32_t rows) noexcept;
+  void seal(BatchReason reason, uint64_t ticket) noexcept {
+    reason_ = reason;
+    ticket_ = ticket;
+  }
+
+  // Gathers the inputs and runs the engine. For a synchronous engine every request has ended on return (with
+  // preserve_ordering: has been handed on to do so).
+  void run() noexcept;
+  // Ends every request of the batch: records, rings, wakes.
+  void end_requests() noexcept;
+
+  // One request on the caller's thread, past the queue; its result is written to `record` of `port`.
+  Code run_sync(Port* port, uint32_t slot, uint32_t rows, uint32_t record, int64_t submit_ns) noexcept;
+  const Status& status() const noexcept { return status_; }
+
+  uint32_t index() const noexcept { return index_; }
+  uint64_t ticket() const noexcept { return ticket_; }
+  uint32_t request_count() const noexcept { return static_cast<uint32_t>(slots_.size()); }
+  EngineInstance* instance() noexcept { return instance_.get(); }
+
+  // BatchCompletion
+  void* allocate(size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept override;
+  void adopt(size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept override;
+  void* allocate_for(size_t request, size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept override;
+  void adopt_for(size_t request, size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept override;
+  bool part(size_t request) noexcept override;
+  void fail(size_t request, Status status) noexcept override;
+  bool abandoned() const noexcept override;
+  void mark_start() noexcept override;
+  void mark_end() noexcept override;
+  void done(Status status) noexcept override;
+
+  // preserve_ordering: set once the batch's requests have ended, for the instance that waits to reuse it.
+  std::atomic<uint32_t> ended{0};
+
+ private:
+  // An output of the whole batch, or of one request.
+  struct Output {
+    uint64_t block = 0;  // slab extent + 1
+    SharedBuffer* engine = nullptr;
+    std::byte* data = nullptr;
+    uint64_t bytes = 0;
+    uint32_t rank = 0;
+    int64_t shape[kMaxRank] = {};
+    bool set() const noexcept { return block != 0 || engine != nullptr; }
+  };
+
+  bool gather() noexcept;
+  bool gather_input(size_t index) noexcept;
+  void* allocate_output(Output* output, std::span<const int64_t> shape, uint64_t bytes) noexcept;
+  void adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept;
+  void drop(Output* output) noexcept;
+  Output& request_output(size_t request, size_t index) noexcept { return request_outputs_[request * outputs_.size() + index]; }
+  Status check_outputs() noexcept;
+  void write_record(Port* port, uint32_t record, size_t request, uint64_t first_row) noexcept;
+  void write_output(Port* port, uint32_t record, size_t request, size_t index, uint64_t first_row) noexcept;
+  void write_header(Port* port, uint32_t record, size_t request) noexcept;
+  void write_error(Port* port, uint32_t record, const Status& status) noexcept;
+  void end_request(size_t request, uint64_t first_row) noexcept;
+
+  ModelCore* core_;
+  const uint32_t index_;
+  std::unique_ptr<EngineInstance> instance_;
+  std::vector<uint32_t> slots_;
+  std::vector<uint32_t> rows_;
+  std::vector<Status> failures_;        // by request; empty unless fail() was called
+  std::vector<RequestTensor> tensors_;  // request-major
+  std::unique_ptr<bool[]> present_;
+  std::vector<RequestView> views_;
+  std::vector<BatchTensor> inputs_;
+  std::vector<MappedArray<std::byte>> staging_;
+  std::vector<Output> outputs_;
+  std::vector<Output> request_outputs_; // sized on first use
+  Status status_;
+  SharedMessage* message_ = nullptr;    // of status_, shared by the requests
+  uint32_t total_rows_ = 0;
+  BatchReason reason_ = BatchReason::kIdle;
+  uint64_t ticket_ = 0;
+  bool in_place_ = false;
+  int64_t dispatch_ns_ = 0, start_ns_ = 0, end_ns_ = 0, complete_ns_ = 0;
+  Port* sync_port_ = nullptr;
+  int64_t sync_submit_ns_ = 0;
+  Port* last_port_ = nullptr;           // records were pushed to it and it was not woken yet
+  uint64_t last_port_count_ = 0;
+};
+
+}  // namespace subten

@@ -1,0 +1,75 @@
+// The life of an instance of a synchronous engine: lead, run, follow. See docs/architecture.md, "Forming batches".
+
+#include <sched.h>
+
+#include "executor/model_core.h"
+#include "executor/process_state.h"
+#include "executor/thread_setup.h"
+#include "metrics/clock.h"
+
+namespace subten {
+namespace {
+
+inline void pause_cpu() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+// Looks at the inbox for a bounded time before it sleeps, if the submitter is likely to be back soon, runs on another
+// processor, and the process may spin one thread more. True when there is something.
+bool ModelCore::spin_for_work() noexcept {
+  if (options_.wake == WakeMode::kPowersave) return false;
+  if (think_ns_.load(std::memory_order_relaxed) >= spin_think_limit_ns()) return false;
+  if (submit_cpu_.load(std::memory_order_relaxed) == ::sched_getcpu()) return false;
+  SpinBudget& budget = process_state().spin;
+  if (!budget.acquire()) return false;
+  const int64_t until = monotonic_ns() + spin_window_ns();
+  bool found = false;
+  do {
+    for (int i = 0; i < 32 && !found; ++i) {
+      found = !inbox_.empty() || stopping_.load(std::memory_order_relaxed);
+      pause_cpu();
+    }
+  } while (!found && !budget.exhausted() && monotonic_ns() < until);
+  budget.release();
+  return found;
+}
+
+void ModelCore::run_instance(uint32_t index) noexcept {
+  set_up_thread("subten-run", true);
+  Batch* batch = batches_[index].get();
+  while (!stopping_.load(std::memory_order_seq_cst)) {
+    int64_t wake = kNever;
+    uint64_t epoch = 0;
+    const Formed formed = try_form(batch, &wake, &epoch);
+    if (formed == Formed::kBatch) {
+      batch->run();
+      if (options_.batch.preserve_ordering) {
+        while (batch->ended.load(std::memory_order_acquire) == 0) futex_wait(&batch->ended, 0, kNever);
+      }
+      continue;
+    }
+    // Do not sleep for less than a wake-up takes.
+    if (wake != kNever && wake <= monotonic_ns()) continue;
+    if (wake == kNever && spin_for_work()) continue;
+    parking_.prepare(index);
+    // Having said that it parks, it looks once more: at the inbox, and, if another leader was at work since, at what
+    // that one left. A leader that is still at work will look for parked instances itself.
+    const bool look_again =
+        stopping_.load(std::memory_order_seq_cst) || !inbox_.empty() ||
+        (!token_.held() && epoch_.load(std::memory_order_seq_cst) != epoch &&
+         backlog_.load(std::memory_order_seq_cst) > 0);
+    if (look_again) {
+      parking_.cancel(index);
+      continue;
+    }
+    parking_.wait(index, wake);
+  }
+}
+
+}  // namespace subten

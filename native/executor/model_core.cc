@@ -1,0 +1,487 @@
+#include "executor/model_core.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+#include <thread>
+
+#include "executor/process_state.h"
+#include "metrics/clock.h"
+
+namespace subten {
+namespace {
+
+constexpr uint32_t kMaxSlots = 1u << 16;
+// Rows larger than this are not worth a permanent place: an extent for each request costs less than the memory.
+constexpr uint64_t kHomeRowBytes = 4096;
+
+}  // namespace
+
+ModelCore::ModelCore(std::unique_ptr<EngineModel> model, CoreOptions options) noexcept
+    : model_(std::move(model)), options_(std::move(options)) {}
+
+Status ModelCore::create(std::unique_ptr<EngineModel> model, CoreOptions options, std::shared_ptr<ModelCore>* out) {
+  std::shared_ptr<ModelCore> core(new (std::nothrow) ModelCore(std::move(model), std::move(options)));
+  if (!core) return Status::error(Code::kOutOfMemory, "no memory for a model");
+  Status status = core->prepare();
+  if (!status.is_ok()) return status;
+  process_state().timekeeper.add(core.get());
+  if (core->model_->completion() == Completion::kSync) {
+    for (uint32_t index = 0; index < core->options_.instances; ++index) {
+      std::thread([core, index] { core->run_instance(index); }).detach();
+    }
+  }
+  *out = std::move(core);
+  return Status::ok();
+}
+
+Status ModelCore::prepare() {
+  const ModelSpec& spec = model_->spec();
+  input_count_ = spec.inputs.size();
+  if (spec.inputs.size() > kMaxTensors || spec.outputs.size() > kMaxTensors) {
+    return Status::error(Code::kNotSupported, "a model may have at most 64 inputs and 64 outputs");
+  }
+  for (const auto* tensors : {&spec.inputs, &spec.outputs}) {
+    for (const TensorSpec& tensor : *tensors) {
+      if (tensor.shape.size() > kMaxRank) {
+        return Status::error(Code::kNotSupported, "tensor '" + tensor.name + "' has more than 8 dimensions");
+      }
+    }
+  }
+  const uint32_t running = options_.instances * options_.batch.requests_capacity();
+  uint64_t wanted = 2 * (uint64_t{options_.max_queue_size} + running);
+  for (const LevelPolicy& level : options_.batch.levels) wanted = std::max<uint64_t>(wanted, 2 * uint64_t{level.max_queue_size});
+  slot_count_ = static_cast<uint32_t>(std::bit_ceil(std::clamp<uint64_t>(wanted, 64, kMaxSlots)));
+
+  Status status = Slab::create(options_.memory_bytes, &slab_);
+  if (!status.is_ok()) return status;
+  queued_ = std::vector<std::atomic<uint32_t>>(options_.batch.levels.size() + 1);
+  if (!descriptors_.map(slot_count_) || !inputs_.map(std::max<size_t>(1, slot_count_ * input_count_)) ||
+      !owners_.map(slot_count_) ||
+      !queue_.initialise(descriptors_.data(), slot_count_, static_cast<uint32_t>(options_.batch.levels.size()))) {
+    return Status::error(Code::kOutOfMemory, "the system refused memory for the queue of the model");
+  }
+  pool_.initialise(descriptors_.data(), slot_count_);
+
+  // Home rows: one row of every input, where all dimensions but the batch's are known and a row is small.
+  bool home = true;
+  uint64_t request_bytes = 0;
+  for (const TensorSpec& input : spec.inputs) {
+    uint64_t elements = 0;
+    const size_t skip = batches() && !input.shape.empty() ? 1 : 0;
+    const bool fixed = element_count(input.shape.data() + skip, input.shape.size() - skip, &elements);
+    uint64_t bytes = fixed ? elements * element_size(input.type) : 0;
+    row_bytes_.push_back(bytes);
+    if (!fixed || input.type == DataType::kBytes || input.optional || bytes % Slab::kAlignment != 0) home = false;
+    request_bytes += bytes;
+  }
+  if (home && request_bytes > 0 && request_bytes <= kHomeRowBytes) {
+    home_slots_ = static_cast<uint32_t>(std::min<uint64_t>(slot_count_, slab_->size() / 4 / request_bytes));
+    for (const uint64_t bytes : row_bytes_) {
+      const uint64_t offset = slab_->allocate(bytes * home_slots_);
+      if (offset == Slab::kNowhere) {
+        home_slots_ = 0;
+        break;
+      }
+      home_.push_back(offset);
+    }
+  }
+
+  if (options_.instances == 0 || options_.instances > Parking::kPlaces) {
+    return Status::error(Code::kConfigInvalid, "instance_group count must be 1 to 64");
+  }
+  for (uint32_t index = 0; index < options_.instances; ++index) {
+    std::unique_ptr<EngineInstance> instance;
+    status = model_->create_instance(&instance);
+    if (!status.is_ok()) return status;
+    batches_.push_back(std::make_unique<Batch>(this, index, std::move(instance)));
+  }
+  order_waiting_.resize(options_.instances, nullptr);
+  if (model_->completion() == Completion::kAsync) {
+    free_instances_ = options_.instances == 64 ? ~uint64_t{0} : (uint64_t{1} << options_.instances) - 1;
+  }
+  return Status::ok();
+}
+
+ModelCore::~ModelCore() {
+  process_state().timekeeper.remove(this);
+  if (!share_id_.empty()) process_state().registry.remove(share_id_);
+  ports_.clear();
+  batches_.clear();
+  model_.reset();
+  slab_.reset();
+  std::lock_guard lock(end_->mutex);
+  end_->done = true;
+  end_->changed.notify_all();
+}
+
+std::string ModelCore::share() {
+  std::lock_guard lock(ports_mutex_);
+  if (share_id_.empty()) share_id_ = process_state().registry.add(shared_from_this());
+  return share_id_;
+}
+
+std::byte* ModelCore::input_data(uint32_t slot, size_t index) noexcept {
+  if ((descriptors_[slot].flags & Descriptor::kStaged) == 0) {
+    return slab_->data() + home_[index] + slot * row_bytes_[index];
+  }
+  return slab_->data() + input(slot, index).extent - 1;
+}
+
+bool ModelCore::input_view(uint32_t slot, size_t index, RequestTensor* view) noexcept {
+  const TensorSpec& spec = model_->spec().inputs[index];
+  if ((descriptors_[slot].flags & Descriptor::kStaged) == 0) {
+    view->data = input_data(slot, index);
+    view->bytes = row_bytes_[index];
+    view->shape.assign(spec.shape.begin(), spec.shape.end());
+    if (batches()) view->shape[0] = 1;
+    return true;
+  }
+  const InputRecord& record = input(slot, index);
+  if (record.present == 0) return false;
+  view->data = input_data(slot, index);
+  view->bytes = record.bytes;
+  view->shape.assign(record.shape, record.shape + record.rank);
+  return true;
+}
+
+// --- ports ---------------------------------------------------------------------------------------------------------
+
+void ModelCore::add_port(std::shared_ptr<Port> port) {
+  std::lock_guard lock(ports_mutex_);
+  ports_.push_back(std::move(port));
+  ++open_ports_;
+}
+
+void ModelCore::port_closed(Port* port) noexcept {
+  std::vector<std::shared_ptr<Port>> reaped;  // destroyed after the lock
+  bool last = false;
+  {
+    std::lock_guard lock(ports_mutex_);
+    if (!port->closed()) return;
+    last = --open_ports_ == 0;
+    for (size_t i = 0; i < ports_.size();) {
+      if (!ports_[i]->reapable()) {
+        ++i;
+        continue;
+      }
+      const PortCounts& from = ports_[i]->counts;
+      const auto fold = [](std::atomic<uint64_t>& to, const std::atomic<uint64_t>& more) {
+        to.fetch_add(more.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      };
+      fold(retired_counts_.submitted, from.submitted);
+      fold(retired_counts_.succeeded, from.succeeded);
+      fold(retired_counts_.failed, from.failed);
+      fold(retired_counts_.cancelled, from.cancelled);
+      fold(retired_counts_.expired, from.expired);
+      fold(retired_counts_.refused, from.refused);
+      for (uint32_t slot = 0; slot < slot_count_; ++slot) {
+        if (owners_[slot].load(std::memory_order_relaxed) != ports_[i].get()) continue;
+        ports_[i]->drop_outputs(slot);  // ended, and its environment went without reading it
+        descriptors_[slot].state.drop_js(RequestWord::generation(descriptors_[slot].state.load()));
+        recycle_to_pool(slot);
+      }
+      reaped.push_back(std::move(ports_[i]));
+      ports_.erase(ports_.begin() + static_cast<ptrdiff_t>(i));
+    }
+  }
+  if (last) {
+    stopping_.store(true, std::memory_order_seq_cst);
+    parking_.wake_all();
+  }
+}
+
+void ModelCore::release_extents(uint32_t slot) noexcept {
+  for (size_t index = 0; index < input_count_; ++index) {
+    InputRecord& record = input(slot, index);
+    if (record.extent == 0) continue;
+    if (options_.poison) std::memset(slab_->data() + record.extent - 1, 0xDB, record.capacity);
+    slab_->release(record.extent - 1);
+    record.extent = 0;
+  }
+}
+
+void ModelCore::recycle_to_pool(uint32_t slot) noexcept {
+  release_extents(slot);
+  owners_[slot].store(nullptr, std::memory_order_relaxed);
+  descriptors_[slot].state.recycle();
+  pool_.push(slot);
+}
+
+// --- submitting ----------------------------------------------------------------------------------------------------
+
+Code ModelCore::admit(uint32_t level) noexcept {
+  if (stopping_.load(std::memory_order_relaxed) || process_state().exiting.load(std::memory_order_relaxed)) {
+    return Code::kModelClosed;
+  }
+  const uint32_t most = options_.batch.levels[level - 1].max_queue_size;
+  // relaxed: a count; the inbox orders the request itself.
+  if (queued_[level].fetch_add(1, std::memory_order_relaxed) < most) return Code::kOk;
+  queued_[level].fetch_sub(1, std::memory_order_relaxed);
+  return Code::kQueueFull;
+}
+
+void ModelCore::enqueue(uint32_t slot) noexcept {
+  const Descriptor& descriptor = descriptors_[slot];
+  const uint32_t rows = descriptor.rows;
+  const int64_t deadline = descriptor.deadline_ns;
+  const int64_t timeout = descriptor.timeout_ns;
+  const int64_t submit = descriptor.submit_ns;
+  const bool staged = (descriptor.flags & Descriptor::kStaged) != 0;
+  const int64_t expiry = std::min(deadline, timeout == kNever ? kNever : submit + timeout);
+  inbox_.push(descriptors_.data(), slot);  // from here the request may end at any time
+  if (model_->completion() == Completion::kAsync) {
+    pump();
+    if (expiry != kNever) request_tick(expiry);
+    return;
+  }
+  if (!parking_.any()) {
+    // All instances compute (or one spins and will see it): only the clock is left to watch.
+    if (expiry != kNever) request_tick(expiry);
+    return;
+  }
+  const int64_t delay_until = delay_until_.load(std::memory_order_seq_cst);
+  if (delay_until != 0 && !staged && expiry > delay_until + BatchPolicy::kDeadlineMarginNs) {
+    // A batch waits for company and this request does not complete it: its timer will take it along.
+    if (rows_wanted_.fetch_sub(rows, std::memory_order_seq_cst) > static_cast<int64_t>(rows)) return;
+  }
+  parking_.wake_one();
+}
+
+void ModelCore::cancelled_in_queue(uint32_t level) noexcept {
+  queued_[level].fetch_sub(1, std::memory_order_relaxed);
+  const uint32_t dead = dead_.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (dead < 64 || dead * 2 < backlog_.load(std::memory_order_relaxed)) return;
+  if (!token_.try_lock()) return;  // whoever holds it drops the dead on its way
+  drain_inbox(monotonic_ns());
+  for (uint32_t slot = queue_.first(); slot != kNoSlot;) {
+    const uint32_t next = queue_.next(slot);
+    if (RequestWord::phase(descriptors_[slot].state.load()) != Phase::kQueued) drop_dead(slot);
+    slot = next;
+  }
+  backlog_.store(queue_.size(), std::memory_order_seq_cst);
+  epoch_.fetch_add(1, std::memory_order_relaxed);
+  token_.unlock();
+  after_forming(false);
+}
+
+void ModelCore::request_tick(int64_t when_ns) noexcept {
+  int64_t due = due_ns_.load(std::memory_order_seq_cst);
+  while (when_ns < due) {
+    if (due_ns_.compare_exchange_weak(due, when_ns, std::memory_order_seq_cst)) {
+      process_state().timekeeper.arm(when_ns);
+      return;
+    }
+  }
+}
+
+// --- the leader ------------------------------------------------------------------------------------------------------
+
+void ModelCore::drain_inbox(int64_t now_ns) noexcept {
+  for (uint32_t slot = inbox_.take(descriptors_.data()); slot != kNoSlot;) {
+    const uint32_t next = descriptors_[slot].inbox_next.load(std::memory_order_relaxed);
+    descriptors_[slot].leader_ns = now_ns;
+    queue_.add(slot);
+    slot = next;
+  }
+}
+
+void ModelCore::drop_dead(uint32_t slot) noexcept {
+  queue_.remove(slot);
+  dead_.fetch_sub(1, std::memory_order_relaxed);
+  Port* port = descriptors_[slot].port;
+  if (descriptors_[slot].state.drop_native()) recycle_to_pool(slot);
+  port->finished(1);
+}
+
+void ModelCore::expire(int64_t now_ns) noexcept {
+  for (uint32_t slot = queue_.pop_expired(now_ns); slot != kNoSlot; slot = queue_.pop_expired(now_ns)) {
+    Descriptor& descriptor = descriptors_[slot];
+    Port* port = descriptor.port;
+    RecordHeader* header = port->header(slot);
+    header->slot = slot;
+    header->generation = descriptor.generation;
+    header->kind = static_cast<uint32_t>(CompletionKind::kError);
+    header->status = static_cast<uint32_t>(Code::kDeadlineExceeded);
+    header->submit_ns = static_cast<double>(descriptor.submit_ns);
+    header->complete_ns = static_cast<double>(now_ns);
+    const uint32_t level = descriptor.level;
+    if (descriptor.state.end(Phase::kExpired)) {
+      queued_[level].fetch_sub(1, std::memory_order_relaxed);
+      port->push(slot);
+      port->wake();
+    } else {  // cancelled before
+      dead_.fetch_sub(1, std::memory_order_relaxed);
+      if (descriptor.state.drop_native()) recycle_to_pool(slot);
+    }
+    port->finished(1);
+  }
+}
+
+bool ModelCore::compatible(uint32_t a, uint32_t b) noexcept {
+  const bool staged_a = (descriptors_[a].flags & Descriptor::kStaged) != 0;
+  const bool staged_b = (descriptors_[b].flags & Descriptor::kStaged) != 0;
+  if (!staged_a && !staged_b) return true;
+  const auto& specs = model_->spec().inputs;
+  for (size_t index = 0; index < input_count_; ++index) {
+    const InputRecord* left = staged_a ? &input(a, index) : nullptr;
+    const InputRecord* right = staged_b ? &input(b, index) : nullptr;
+    const bool present_a = left == nullptr || left->present != 0;
+    const bool present_b = right == nullptr || right->present != 0;
+    if (present_a != present_b) return false;
+    if (!present_a || specs[index].ragged) continue;
+    for (size_t dim = 1; dim < specs[index].shape.size(); ++dim) {
+      const int64_t dim_a = left != nullptr ? left->shape[dim] : specs[index].shape[dim];
+      const int64_t dim_b = right != nullptr ? right->shape[dim] : specs[index].shape[dim];
+      if (dim_a != dim_b) return false;
+    }
+  }
+  return true;
+}
+
+bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {
+  BatchPolicy policy(options_.batch);
+  uint32_t head = kNoSlot;
+  for (uint32_t slot = queue_.first(); slot != kNoSlot && !policy.closed();) {
+    const uint32_t next = queue_.next(slot);
+    const Descriptor& descriptor = descriptors_[slot];
+    if (RequestWord::phase(descriptor.state.load()) != Phase::kQueued) {
+      drop_dead(slot);
+    } else {
+      if (head == kNoSlot) head = slot;
+      if (!policy.offer(descriptor.rows, compatible(head, slot), descriptor.submit_ns)) break;
+    }
+    slot = next;
+  }
+  const BatchPolicy::Decision decision = policy.decide(now_ns, queue_.next_expiry_ns());
+  if (decision.requests == 0) {
+    *wake_ns = std::min(decision.wake_ns, queue_.next_expiry_ns());
+    delay_until_.store(queue_.size() > 0 ? *wake_ns : 0, std::memory_order_seq_cst);
+    rows_wanted_.store(decision.rows_wanted, std::memory_order_seq_cst);
+    return false;
+  }
+  delay_until_.store(0, std::memory_order_seq_cst);
+  batch->begin(now_ns);
+  uint32_t slot = queue_.first();
+  for (uint32_t taken = 0; taken < decision.requests && slot != kNoSlot;) {
+    const uint32_t next = queue_.next(slot);
+    Descriptor& descriptor = descriptors_[slot];
+    if (descriptor.state.run()) {
+      queue_.remove(slot);
+      queued_[descriptor.level].fetch_sub(1, std::memory_order_relaxed);
+      batch->add(slot, descriptor.rows);
+    } else {
+      drop_dead(slot);  // cancelled since it was offered
+    }
+    ++taken;
+    slot = next;
+  }
+  if (batch->request_count() == 0) {
+    *wake_ns = now_ns;  // all of them were cancelled: look again
+    return false;
+  }
+  batch->seal(decision.reason, next_ticket_++);
+  return true;
+}
+
+ModelCore::Formed ModelCore::try_form(Batch* batch, int64_t* wake_ns, uint64_t* epoch) noexcept {
+  if (!token_.try_lock()) {
+    *epoch = kAnyEpoch;
+    return Formed::kBusy;
+  }
+  const int64_t now = monotonic_ns();
+  drain_inbox(now);
+  expire(now);
+  *wake_ns = kNever;
+  const bool formed = batch != nullptr && form(batch, now, wake_ns);
+  const int64_t expiry = queue_.next_expiry_ns();
+  // seq_cst: what an instance reads after it has said that it parks, see run_instance().
+  backlog_.store(queue_.size(), std::memory_order_seq_cst);
+  *epoch = epoch_.fetch_add(1, std::memory_order_seq_cst) + 1;
+  token_.unlock();
+  if ((formed || batch == nullptr) && expiry != kNever) request_tick(expiry);
+  after_forming(formed);
+  return formed ? Formed::kBatch : Formed::kWait;
+}
+
+void ModelCore::after_forming(bool formed) noexcept {
+  // Work that this leader leaves behind is for another instance, if one is idle.
+  const bool left = formed ? backlog_.load(std::memory_order_seq_cst) > 0 || !inbox_.empty() : !inbox_.empty();
+  if (left && model_->completion() == Completion::kSync) parking_.wake_one();
+}
+
+// --- instances of synchronous engines: see instance.cc -----------------------------------------------------------
+
+void ModelCore::end_in_order(Batch* batch) noexcept {
+  // The one lock on this path, for models that ask for ordering: batches end in the order of their tickets, and
+  // whoever ends the next one also ends those that waited for it.
+  std::unique_lock lock(order_mutex_);
+  order_waiting_[batch->index()] = batch;
+  for (;;) {
+    Batch* next = nullptr;
+    for (Batch*& waiting : order_waiting_) {
+      if (waiting != nullptr && waiting->ticket() == order_next_) {
+        next = waiting;
+        waiting = nullptr;
+        break;
+      }
+    }
+    if (next == nullptr) return;
+    next->end_requests();
+    ++order_next_;
+    if (model_->completion() == Completion::kAsync) {
+      lock.unlock();
+      give_back(next);
+      lock.lock();
+    } else {
+      next->ended.store(1, std::memory_order_release);
+      futex_wake(&next->ended);
+    }
+  }
+}
+
+// --- asynchronous engines ---------------------------------------------------------------------------------------
+
+void ModelCore::give_back(Batch* batch) noexcept {
+  free_instances_.fetch_or(uint64_t{1} << batch->index(), std::memory_order_seq_cst);
+  pump();
+}
+
+void ModelCore::pump() noexcept {
+  for (;;) {
+    uint64_t free = free_instances_.load(std::memory_order_seq_cst);
+    if (free == 0) return;
+    const auto index = static_cast<uint32_t>(std::countr_zero(free));
+    if (!free_instances_.compare_exchange_weak(free, free & ~(uint64_t{1} << index), std::memory_order_seq_cst)) continue;
+    int64_t wake = kNever;
+    uint64_t epoch = 0;
+    const Formed formed = try_form(batches_[index].get(), &wake, &epoch);
+    if (formed == Formed::kBatch) {
+      batches_[index]->run();
+      continue;
+    }
+    free_instances_.fetch_or(uint64_t{1} << index, std::memory_order_seq_cst);
+    if (formed == Formed::kWait && wake != kNever) request_tick(wake);
+    // Something came in after the leader had looked, and its submitter found the token or the instance taken.
+    if (!token_.held() && (!inbox_.empty() || epoch_.load(std::memory_order_seq_cst) != epoch) &&
+        (!inbox_.empty() || backlog_.load(std::memory_order_seq_cst) > 0)) {
+      continue;
+    }
+    return;
+  }
+}
+
+int64_t ModelCore::tick(int64_t now_ns) noexcept {
+  const int64_t due = due_ns_.load(std::memory_order_seq_cst);
+  if (due > now_ns) return due;
+  due_ns_.store(kNever, std::memory_order_seq_cst);
+  if (model_->completion() == Completion::kAsync) pump();
+  int64_t wake = kNever;
+  uint64_t epoch = 0;
+  // A leader at work looks at the clock itself, but perhaps read it too early: come again soon.
+  if (try_form(nullptr, &wake, &epoch) == Formed::kBusy) request_tick(now_ns + 200'000);
+  return due_ns_.load(std::memory_order_seq_cst);
+}
+
+}  // namespace subten

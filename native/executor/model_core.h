@@ -1,0 +1,199 @@
+// Everything of one loaded model version, shared by every environment that uses it: memory, slots, queue, instances.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engines/engine.h"
+#include "executor/batch.h"
+#include "executor/port.h"
+#include "memory/slab.h"
+#include "queue/descriptor.h"
+#include "queue/inbox.h"
+#include "queue/leader_token.h"
+#include "queue/parking.h"
+#include "queue/slot_pool.h"
+#include "schedule/batch_policy.h"
+#include "schedule/request_queue.h"
+#include "schedule/settings.h"
+
+namespace subten {
+
+enum class WakeMode : uint8_t { kAuto = 0, kLatency, kPowersave };
+
+struct CoreOptions {
+  BatchSettings batch;
+  uint32_t instances = 1;
+  WakeMode wake = WakeMode::kAuto;
+  uint64_t memory_bytes = uint64_t{64} << 20;
+  uint32_t max_queue_size = 4096;
+  bool poison = false;    // debug: fill released memory with 0xDB
+  bool decoupled = false;
+  std::string info;       // JSON that attach() hands to other environments
+};
+
+// One input of a request that does not use its home row.
+struct InputRecord {
+  uint64_t extent;        // offset + 1; 0: none
+  uint64_t capacity;
+  uint64_t bytes;
+  uint32_t rank;
+  uint32_t present;
+  int64_t shape[kMaxRank];
+};
+
+// Set when a core is gone with all its threads: close() waits for it.
+struct CoreEnd {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+};
+
+struct BatchCounts {
+  std::atomic<uint64_t> count{0}, rows{0}, in_place{0};
+  std::array<std::atomic<uint64_t>, kBatchReasons> by_reason{};
+};
+
+class ModelCore : public std::enable_shared_from_this<ModelCore> {
+ public:
+  static Status create(std::unique_ptr<EngineModel> model, CoreOptions options, std::shared_ptr<ModelCore>* out);
+  ~ModelCore();
+
+  const ModelSpec& spec() const noexcept { return model_->spec(); }
+  EngineModel& engine_model() noexcept { return *model_; }
+  const CoreOptions& options() const noexcept { return options_; }
+  bool batches() const noexcept { return options_.batch.max_batch_size > 0; }
+  uint32_t slots() const noexcept { return slot_count_; }
+  Slab& slab() noexcept { return *slab_; }
+  const std::shared_ptr<Slab>& slab_pointer() const noexcept { return slab_; }
+  const std::shared_ptr<CoreEnd>& end() const noexcept { return end_; }
+  std::string share();
+
+  Descriptor& descriptor(uint32_t slot) noexcept { return descriptors_[slot]; }
+  InputRecord& input(uint32_t slot, size_t index) noexcept { return inputs_[size_t{slot} * input_count_ + index]; }
+  std::atomic<Port*>& owner(uint32_t slot) noexcept { return owners_[slot]; }
+  SlotPool& pool() noexcept { return pool_; }
+
+  // Slots below this number have home rows: one row of every input, at home_offset(input) + slot * row_bytes(input).
+  uint32_t home_slots() const noexcept { return home_slots_; }
+  uint64_t home_offset(size_t input) const noexcept { return home_[input]; }
+  uint64_t row_bytes(size_t input) const noexcept { return row_bytes_[input]; }
+  std::byte* input_data(uint32_t slot, size_t index) noexcept;
+  // Bytes and shape of input `index` of the request in `slot`; false when it is absent.
+  bool input_view(uint32_t slot, size_t index, RequestTensor* view) noexcept;
+
+  // Ports.
+  void add_port(std::shared_ptr<Port> port);
+  // The port is closed; forget it once no native thread uses it. The last port ends the core's threads.
+  void port_closed(Port* port) noexcept;
+  template <typename Visit>
+  void each_port(Visit visit) {
+    std::lock_guard lock(ports_mutex_);
+    for (const auto& port : ports_) visit(*port);
+  }
+  PortCounts& retired_counts() noexcept { return retired_counts_; }
+
+  // Submitting: admission, then the inbox and a wake. `kOk` means that the request will end.
+  Code admit(uint32_t level) noexcept;
+  void enqueue(uint32_t slot) noexcept;
+  // A queued request was cancelled: it is dead weight in the queue until it is removed.
+  void cancelled_in_queue(uint32_t level) noexcept;
+  // Frees the slot: extents back, next generation, into the pool. For native threads.
+  void recycle_to_pool(uint32_t slot) noexcept;
+  void release_extents(uint32_t slot) noexcept;
+
+  // The loop of an instance thread.
+  void run_instance(uint32_t index) noexcept;
+  // Timekeeper: expires, or starts delayed batches of asynchronous engines. Returns when to call again.
+  int64_t tick(int64_t now_ns) noexcept;
+  // Asynchronous engines: start batches while there are instances and requests. Any thread.
+  void pump() noexcept;
+  // A batch of an asynchronous engine has ended: its instance is free.
+  void give_back(Batch* batch) noexcept;
+  // Ends batches in the order in which they were formed, for preserve_ordering.
+  void end_in_order(Batch* batch) noexcept;
+
+  // Waking: what submitters tell the instances.
+  void observe(double think_ns, int cpu) noexcept {
+    think_ns_.store(static_cast<int64_t>(think_ns), std::memory_order_relaxed);
+    submit_cpu_.store(cpu, std::memory_order_relaxed);
+  }
+  int64_t spin_think_limit_ns() const noexcept { return options_.wake == WakeMode::kLatency ? 100'000 : 12'000; }
+  int64_t spin_window_ns() const noexcept { return options_.wake == WakeMode::kLatency ? 200'000 : 50'000; }
+  int64_t compute_estimate_ns() const noexcept { return compute_ns_.load(std::memory_order_relaxed); }
+  void observe_compute(int64_t nanoseconds) noexcept {
+    const int64_t before = compute_ns_.load(std::memory_order_relaxed);
+    compute_ns_.store(before + (nanoseconds - before) / 8, std::memory_order_relaxed);
+  }
+
+  BatchCounts batch_counts;
+
+ private:
+  enum class Formed : uint8_t { kBatch, kWait, kBusy };
+  static constexpr uint64_t kAnyEpoch = UINT64_MAX;
+
+  ModelCore(std::unique_ptr<EngineModel> model, CoreOptions options) noexcept;
+  Status prepare();
+  Formed try_form(Batch* batch, int64_t* wake_ns, uint64_t* epoch) noexcept;
+  void drain_inbox(int64_t now_ns) noexcept;
+  void drop_dead(uint32_t slot) noexcept;
+  void expire(int64_t now_ns) noexcept;
+  bool form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept;
+  bool compatible(uint32_t a, uint32_t b) noexcept;
+  bool spin_for_work() noexcept;
+  void request_tick(int64_t when_ns) noexcept;
+  void after_forming(bool formed) noexcept;
+
+  std::unique_ptr<EngineModel> model_;
+  CoreOptions options_;
+  size_t input_count_ = 0;
+  uint32_t slot_count_ = 0;
+  std::shared_ptr<Slab> slab_;
+  MappedArray<Descriptor> descriptors_;
+  MappedArray<InputRecord> inputs_;
+  MappedArray<std::atomic<Port*>> owners_;
+  SlotPool pool_;
+  uint32_t home_slots_ = 0;
+  std::vector<uint64_t> home_;
+  std::vector<uint64_t> row_bytes_;
+
+  Inbox inbox_;
+  LeaderToken token_;
+  Parking parking_;
+  RequestQueue queue_;                          // leader only
+  uint64_t next_ticket_ = 0;                    // leader only
+  alignas(64) std::atomic<uint32_t> backlog_{0};   // requests in the ordered queue, as the last leader left it
+  std::atomic<uint64_t> epoch_{0};              // raised by each leader
+  std::atomic<uint32_t> dead_{0};               // cancelled requests that are still linked
+  std::atomic<int64_t> delay_until_{0};         // a batch waits until then for more; 0: none waits
+  std::atomic<int64_t> rows_wanted_{0};         // rows that would complete it
+  std::atomic<int64_t> due_ns_{INT64_MAX};      // when the timekeeper must call tick()
+  std::vector<std::atomic<uint32_t>> queued_;   // live requests by level, for admission
+
+  std::vector<std::unique_ptr<Batch>> batches_; // one an instance
+  std::atomic<uint64_t> free_instances_{0};     // asynchronous engines: a bit an instance
+  std::atomic<bool> stopping_{false};
+
+  std::mutex order_mutex_;                      // preserve_ordering only
+  uint64_t order_next_ = 0;
+  std::vector<Batch*> order_waiting_;
+
+  std::mutex ports_mutex_;
+  std::vector<std::shared_ptr<Port>> ports_;
+  uint32_t open_ports_ = 0;
+  PortCounts retired_counts_;
+  std::string share_id_;
+
+  alignas(64) std::atomic<int64_t> think_ns_{INT64_MAX};
+  std::atomic<int> submit_cpu_{-1};
+  alignas(64) std::atomic<int64_t> compute_ns_{0};
+  std::shared_ptr<CoreEnd> end_ = std::make_shared<CoreEnd>();
+};
+
+}  // namespace subten

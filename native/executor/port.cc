@@ -1,0 +1,351 @@
+#include "executor/port.h"
+
+#include <sched.h>
+
+#include <bit>
+#include <cstring>
+#include <new>
+
+#include "executor/batch.h"
+#include "executor/check_inputs.h"
+#include "executor/model_core.h"
+#include "executor/process_state.h"
+#include "metrics/clock.h"
+#include "queue/parking.h"
+
+namespace subten {
+namespace {
+
+// Partial completions of a port that may be unread at once: the credit of decoupled models.
+constexpr uint32_t kParts = 64;
+constexpr int64_t kPollWindowNs = 50'000;
+
+void add_one(std::atomic<uint64_t>& counter) noexcept {
+  // One writer, so load and store do; relaxed: only a count.
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Port::Port(std::shared_ptr<ModelCore> core) noexcept
+    : core_(std::move(core)), output_count_(static_cast<uint32_t>(core_->spec().outputs.size())),
+      stride_(record_stride(output_count_)) {}
+
+Port::~Port() = default;
+
+Status Port::create(std::shared_ptr<ModelCore> core, Wake wake, void* context, std::shared_ptr<Port>* out) {
+  auto port = std::shared_ptr<Port>(new (std::nothrow) Port(std::move(core)));
+  if (!port) return Status::error(Code::kOutOfMemory, "no memory for a port");
+  ModelCore& owner = *port->core_;
+  const uint32_t parts = owner.options().decoupled ? kParts : 0;
+  const uint32_t slots = owner.slots();
+  port->part_base_ = slots;
+  port->sync_record_ = slots + parts;
+  const uint32_t records = slots + parts + 1;
+  port->wake_ = wake;
+  port->wake_context_ = context;
+  port->part_map_.store(parts == 0 ? 0 : ~uint64_t{0});
+  bool mapped = port->ring_.initialise(std::bit_ceil(slots + parts)) && port->records_.map(records * port->stride_) &&
+                port->refs_.map(size_t{records} * std::max<uint32_t>(1, port->output_count_)) &&
+                port->messages_.map(records) && port->staging_.map(std::max<size_t>(1, owner.spec().inputs.size()));
+  for (Histogram& stage : port->stages) mapped = mapped && stage.initialise();
+  if (!mapped) return Status::error(Code::kOutOfMemory, "the system refused memory for a port");
+  owner.add_port(port);
+  *out = std::move(port);
+  return Status::ok();
+}
+
+uint32_t Port::lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noexcept {
+  uint32_t count = 0;
+  while (count < limit && !closed()) {
+    const uint32_t slot = core_->pool().pop();
+    if (slot == kNoSlot) break;
+    core_->owner(slot).store(this, std::memory_order_relaxed);
+    slots[count] = slot;
+    generations[count++] = RequestWord::generation(core_->descriptor(slot).state.load());
+  }
+  return count;
+}
+
+bool Port::mine(uint32_t slot, uint32_t generation) const noexcept {
+  return slot < core_->slots() && core_->owner(slot).load(std::memory_order_relaxed) == this &&
+         RequestWord::generation(core_->descriptor(slot).state.load()) == generation;
+}
+
+Code Port::allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t bytes, uint64_t* offset) noexcept {
+  if (!mine(slot, generation) || input >= core_->spec().inputs.size() ||
+      RequestWord::phase(core_->descriptor(slot).state.load()) != Phase::kIdle) {
+    return Code::kSlotReleased;
+  }
+  InputRecord& record = core_->input(slot, input);
+  if (record.extent == 0 || record.capacity < bytes) {
+    if (record.extent != 0) core_->slab().release(record.extent - 1);
+    record.extent = 0;
+    if (bytes > core_->slab().size()) return Code::kOutOfMemory;
+    const uint64_t found = core_->slab().allocate(bytes);
+    if (found == Slab::kNowhere) return Code::kQueueFull;
+    record.extent = found + 1;
+    record.capacity = bytes;
+  }
+  *offset = record.extent - 1;
+  return Code::kOk;
+}
+
+void Port::abandon(uint32_t slot, uint32_t generation) noexcept {
+  if (!mine(slot, generation) || RequestWord::phase(core_->descriptor(slot).state.load()) != Phase::kIdle) return;
+  core_->release_extents(slot);
+}
+
+void Port::observe_submit(int64_t now_ns) noexcept {
+  poll_advised_ = false;
+  if (core_->options().wake == WakeMode::kPowersave || process_state().cpus.used < 2) return;
+  if (in_flight_ == 0 && drained_ns_ != 0) {
+    // A pause says "not a closed loop", however long it is: a cap lets the average recover within a few requests.
+    const double think = std::min(static_cast<double>(now_ns - drained_ns_), 200'000.0);
+    think_ns_ = think_ns_ > 1e8 ? think : think_ns_ + (think - think_ns_) / 8;
+    core_->observe(think_ns_, ::sched_getcpu());
+  }
+  poll_advised_ = think_ns_ < static_cast<double>(core_->spin_think_limit_ns()) &&
+                  core_->compute_estimate_ns() < kPollWindowNs && !process_state().spin.exhausted();
+  poll_since_ns_ = now_ns;
+}
+
+Code Port::submit(const Submission& submission, std::string* message) noexcept {
+  if (closed()) return Code::kModelClosed;
+  if (!mine(submission.slot, submission.generation)) return Code::kSlotReleased;
+  const Code checked = check_inputs(*core_, submission, staging_.data(), message);
+  if (checked != Code::kOk) return checked;
+
+  const BatchSettings& settings = core_->options().batch;
+  const uint32_t level = submission.priority == 0 ? settings.default_level : submission.priority;
+  const LevelPolicy& policy = settings.levels[level - 1];
+  const Code admitted = core_->admit(level);
+  if (admitted != Code::kOk) {
+    add_one(counts.refused);
+    return admitted;
+  }
+  Descriptor& descriptor = core_->descriptor(submission.slot);
+  const int64_t now = monotonic_ns();
+  descriptor.rows = submission.rows;
+  descriptor.port = this;
+  descriptor.submit_ns = now;
+  descriptor.deadline_ns = submission.deadline_in_ns >= kNever - now ? kNever : now + submission.deadline_in_ns;
+  int64_t timeout = policy.timeout_ns;
+  if (policy.allow_timeout_override && submission.timeout_in_ns > 0 &&
+      (timeout == 0 || submission.timeout_in_ns < timeout)) {
+    timeout = submission.timeout_in_ns;
+  }
+  descriptor.timeout_ns = timeout == 0 ? kNever : timeout;
+  descriptor.timeout_delays = policy.timeout_delays ? 1 : 0;
+  descriptor.generation = submission.generation;
+  descriptor.level = static_cast<uint16_t>(level);
+  descriptor.flags = static_cast<uint8_t>((submission.staged ? Descriptor::kStaged : 0) |
+                                          (submission.is_explicit ? Descriptor::kExplicit : 0));
+  if (!descriptor.state.submit(submission.generation)) {
+    core_->cancelled_in_queue(level);  // takes the admission back
+    return Code::kSlotReleased;
+  }
+  observe_submit(now);
+  ++submitted_;
+  ++in_flight_;
+  add_one(counts.submitted);
+  core_->enqueue(submission.slot);
+  return Code::kOk;
+}
+
+bool Port::cancel(uint32_t slot, uint32_t generation) noexcept {
+  if (!mine(slot, generation)) return false;
+  const uint32_t level = core_->descriptor(slot).level;
+  const Cancelled cancelled = core_->descriptor(slot).state.cancel(generation);
+  if (cancelled == Cancelled::kNotThere) return false;
+  --in_flight_;
+  add_one(counts.cancelled);
+  if (cancelled == Cancelled::kFromQueue) core_->cancelled_in_queue(level);
+  return true;
+}
+
+uint32_t Port::release(uint32_t slot, uint32_t generation) noexcept {
+  if (!mine(slot, generation)) return generation;
+  Descriptor& descriptor = core_->descriptor(slot);
+  if (RequestWord::phase(descriptor.state.load()) == Phase::kIdle) {
+    core_->release_extents(slot);
+    return descriptor.state.recycle();
+  }
+  if (!descriptor.state.drop_js(generation)) return generation;
+  drop_outputs(slot);
+  return descriptor.state.recycle();
+}
+
+void Port::wake() noexcept {
+  if (!ring_.claim_wake() || !gate_.enter()) return;
+  wake_(wake_context_);
+  gate_.leave();
+}
+
+uint32_t Port::take(uint32_t limit, bool polling) noexcept {
+  retire();
+  ring_.disarm();
+  limit = std::min(limit, kTakeLimit);
+  do {
+    taken_count_ = ring_.take(taken_.data(), limit);
+    if (taken_count_ > 0) break;
+    if (polling && in_flight_ > 0 && monotonic_ns() - poll_since_ns_ < kPollWindowNs &&
+        !process_state().spin.exhausted()) {
+      return 0;
+    }
+    poll_advised_ = false;
+  } while (ring_.arm());
+  if (taken_count_ > 0) {
+    drained_ns_ = monotonic_ns();
+    poll_since_ns_ = drained_ns_;
+  }
+  return taken_count_;
+}
+
+void Port::retire() noexcept {
+  if (taken_count_ == 0) return;
+  const int64_t now = monotonic_ns();
+  for (uint32_t i = 0; i < taken_count_; ++i) retire_one(taken_[i], now);
+  taken_count_ = 0;
+  // Think time starts when the caller has been given its results.
+  drained_ns_ = now;
+}
+
+void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
+  const RecordHeader* const h = header(record);
+  if (record >= part_base_) {
+    drop_outputs(record);
+    // release: pairs with claim_part().
+    part_map_.fetch_or(uint64_t{1} << (record - part_base_), std::memory_order_release);
+    part_word_.fetch_add(1, std::memory_order_release);
+    futex_wake(&part_word_, INT32_MAX);
+    return;
+  }
+  --in_flight_;
+  if (messages_[record] != nullptr) {
+    messages_[record]->release();
+    messages_[record] = nullptr;
+  }
+  Descriptor& descriptor = core_->descriptor(record);
+  const Phase phase = RequestWord::phase(descriptor.state.load());
+  if (phase == Phase::kResult) {
+    add_one(counts.succeeded);
+    const auto span = [](double from, double to) { return static_cast<int64_t>(to - from); };
+    const auto drained = static_cast<double>(drained_ns_);
+    stages[0].record(span(h->submit_ns, h->leader_ns));
+    stages[1].record(span(h->leader_ns, h->dispatch_ns));
+    stages[2].record(span(h->dispatch_ns, h->start_ns));
+    stages[3].record(span(h->start_ns, h->end_ns));
+    stages[4].record(span(h->end_ns, h->complete_ns));
+    stages[5].record(span(h->complete_ns, drained));
+    stages[6].record(resolved_ns - drained_ns_);
+    stages[7].record(span(h->submit_ns, drained));
+  } else if (phase == Phase::kExpired) {
+    add_one(counts.expired);
+  } else {
+    add_one(counts.failed);
+  }
+  if ((descriptor.flags & Descriptor::kExplicit) != 0 && phase == Phase::kResult) return;  // until release()
+  drop_outputs(record);
+  if ((descriptor.flags & Descriptor::kExplicit) != 0) return;
+  if (descriptor.state.drop_js(descriptor.generation)) {
+    core_->release_extents(record);
+    descriptor.state.recycle();  // JS counts the generation along and keeps the slot in its lease
+  }
+}
+
+const char* Port::error_message(uint32_t record) const noexcept {
+  if (record >= part_base_ || messages_[record] == nullptr) return "";
+  return messages_[record]->text.c_str();
+}
+
+const OutputRef* Port::output(uint32_t record, uint32_t index) const noexcept {
+  if (record > sync_record_ || index >= output_count_) return nullptr;
+  const OutputRef* ref = &refs_[size_t{record} * output_count_ + index];
+  return ref->data == nullptr ? nullptr : ref;
+}
+
+void Port::drop_outputs(uint32_t record) noexcept {
+  for (uint32_t index = 0; index < output_count_; ++index) {
+    OutputRef& ref = refs_[size_t{record} * output_count_ + index];
+    if (ref.block != 0) {
+      if (core_->options().poison) std::memset(const_cast<std::byte*>(ref.data), 0xDB, ref.bytes);
+      core_->slab().release(ref.block - 1);
+    }
+    if (ref.engine != nullptr) ref.engine->release();
+    ref = {};
+  }
+}
+
+uint32_t Port::claim_part(const RequestState& state) noexcept {
+  for (;;) {
+    const uint32_t word = part_word_.load(std::memory_order_acquire);
+    if (!RequestWord::pending(state.load()) || closed()) return kNoSlot;
+    uint64_t map = part_map_.load(std::memory_order_acquire);
+    while (map != 0) {
+      const auto part = static_cast<uint32_t>(std::countr_zero(map));
+      if (part_map_.compare_exchange_weak(map, map & ~(uint64_t{1} << part), std::memory_order_acq_rel)) {
+        return part_base_ + part;
+      }
+    }
+    // A cancel does not change the word, so look again every millisecond.
+    futex_wait(&part_word_, word, monotonic_ns() + 1'000'000);
+  }
+}
+
+Code Port::run_sync(const Submission& submission, std::string* message) noexcept {
+  if (closed()) return Code::kModelClosed;
+  if (!mine(submission.slot, submission.generation)) return Code::kSlotReleased;
+  if (core_->engine_model().completion() != Completion::kSync || core_->options().decoupled) {
+    *message = "inferSync runs on the caller's thread, which this engine or model cannot do";
+    return Code::kNotSupported;
+  }
+  const Code checked = check_inputs(*core_, submission, staging_.data(), message);
+  if (checked != Code::kOk) return checked;
+  if (!sync_batch_) {
+    std::unique_ptr<EngineInstance> instance;
+    Status created = core_->engine_model().create_instance(&instance);
+    if (!created.is_ok()) {
+      *message = std::move(created.message);
+      return created.code;
+    }
+    sync_batch_.reset(new (std::nothrow) Batch(core_.get(), 0, std::move(instance)));
+    if (!sync_batch_) return Code::kOutOfMemory;
+  }
+  Descriptor& descriptor = core_->descriptor(submission.slot);
+  descriptor.flags = submission.staged ? Descriptor::kStaged : 0;
+  descriptor.rows = submission.rows;
+  descriptor.generation = submission.generation;
+  const int64_t now = monotonic_ns();
+  const Code code = sync_batch_->run_sync(this, submission.slot, submission.rows, sync_record_, now);
+  if (code != Code::kOk) *message = sync_batch_->status().message;
+  add_one(counts.submitted);
+  add_one(code == Code::kOk ? counts.succeeded : counts.failed);
+  if (code == Code::kOk) {
+    const RecordHeader* h = header(sync_record_);
+    stages[3].record(static_cast<int64_t>(h->end_ns - h->start_ns));
+    stages[7].record(static_cast<int64_t>(h->end_ns - h->submit_ns));
+  }
+  return code;
+}
+
+void Port::release_sync() noexcept { drop_outputs(sync_record_); }
+
+void Port::close() noexcept {
+  if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+  gate_.close();
+  sync_batch_.reset();
+  for (uint32_t slot = 0; slot < core_->slots(); ++slot) {
+    if (core_->owner(slot).load(std::memory_order_relaxed) != this) continue;
+    const uint64_t word = core_->descriptor(slot).state.load();
+    if (RequestWord::pending(word)) {
+      cancel(slot, RequestWord::generation(word));
+    } else if ((word & RequestWord::kHolds) == 0) {
+      core_->recycle_to_pool(slot);
+    }
+    // Ended and unread: the ring or the slot holds it until the port is reaped, see ModelCore::port_closed().
+  }
+  core_->port_closed(this);
+}
+
+}  // namespace subten

@@ -1,0 +1,163 @@
+// A port: one environment's connection to one model core. It leases slots, submits, and reads completions.
+//
+// Methods marked "environment" are called on the environment's own thread only.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "executor/record.h"
+#include "executor/shared_buffer.h"
+#include "memory/mapped_array.h"
+#include "memory/status.h"
+#include "metrics/histogram.h"
+#include "queue/completion_ring.h"
+#include "queue/descriptor.h"
+#include "queue/wake_gate.h"
+
+namespace subten {
+
+class ModelCore;
+class Batch;
+
+inline constexpr uint32_t kStages = 8;
+
+// Counts of one port; written by its environment only, read by any.
+struct PortCounts {
+  std::atomic<uint64_t> submitted{0}, succeeded{0}, failed{0}, cancelled{0}, expired{0}, refused{0};
+};
+
+struct Submission {
+  uint32_t slot = 0;
+  uint32_t generation = 0;
+  uint32_t rows = 1;
+  uint32_t priority = 0;
+  int64_t deadline_in_ns = kNever;
+  int64_t timeout_in_ns = 0;   // 0: the level's own
+  bool staged = false;
+  bool is_explicit = false;
+};
+
+class Port {
+ public:
+  using Wake = void (*)(void* context);
+  static constexpr uint32_t kTakeLimit = 1024;
+
+  // `wake` is called by native threads, behind the gate, when the ring goes from empty to not empty.
+  static Status create(std::shared_ptr<ModelCore> core, Wake wake, void* context, std::shared_ptr<Port>* out);
+  ~Port();
+
+  ModelCore& core() const noexcept { return *core_; }
+  const std::shared_ptr<ModelCore>& core_pointer() const noexcept { return core_; }
+
+  // --- environment ---------------------------------------------------------------------------------------------
+  // Up to `limit` free slots of the core, with their generations.
+  uint32_t lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noexcept;
+
+  // Memory for input `input` of an idle slot; kNowhere when the slab is full. Replaces an earlier extent if it is small.
+  Code allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t bytes, uint64_t* offset) noexcept;
+  // Gives the extents of an idle slot back.
+  void abandon(uint32_t slot, uint32_t generation) noexcept;
+
+  // Checks and admits one request. `message` says what was wrong, for errors other than the plain refusals.
+  Code submit(const Submission& submission, std::string* message) noexcept;
+
+  bool cancel(uint32_t slot, uint32_t generation) noexcept;
+  // An explicit slot is given back, or made ready for the next submit. Its new generation, or the old one when the
+  // slot is not this port's or has not ended.
+  uint32_t release(uint32_t slot, uint32_t generation) noexcept;
+
+  // Retires what the last take returned and returns the next completions: their records in taken(). When there is
+  // none it arms the wake and returns 0, except while `polling`.
+  uint32_t take(uint32_t limit, bool polling) noexcept;
+  uint32_t* taken() noexcept { return taken_.data(); }
+  // The message of an error record of the current take.
+  const char* error_message(uint32_t record) const noexcept;
+  const OutputRef* output(uint32_t record, uint32_t index) const noexcept;
+
+  // Whether the environment should poll for completions instead of sleeping until a wake.
+  bool poll_advised() const noexcept { return poll_advised_; }
+
+  // Runs one request on this thread, past the queue. The result is in record sync_record() until release_sync().
+  Code run_sync(const Submission& submission, std::string* message) noexcept;
+  uint32_t sync_record() const noexcept { return sync_record_; }
+  void release_sync() noexcept;
+
+  // Takes nothing new, cancels what is queued, orphans what runs; wake is not called any more.
+  void close() noexcept;
+  uint64_t in_flight() const noexcept { return in_flight_; }
+
+  StagedInput* staging() noexcept { return staging_.data(); }
+  std::byte* records() noexcept { return records_.data(); }
+  size_t records_bytes() const noexcept { return records_.size(); }
+
+  // --- native threads ------------------------------------------------------------------------------------------
+  RecordHeader* header(uint32_t record) noexcept {
+    return reinterpret_cast<RecordHeader*>(records_.data() + size_t{record} * stride_);
+  }
+  OutputRecord* output_records(uint32_t record) noexcept { return reinterpret_cast<OutputRecord*>(header(record) + 1); }
+  OutputRef* outputs(uint32_t record) noexcept { return refs_.data() + size_t{record} * output_count_; }
+  void set_message(uint32_t record, SharedMessage* message) noexcept { messages_[record] = message; }
+
+  // Puts a record into the ring; call wake() after the last one.
+  void push(uint32_t record) noexcept { ring_.push(record); }
+  void wake() noexcept;
+  // The native side is done with `count` requests of this port: the last touch.
+  void finished(uint64_t count) noexcept { finished_.fetch_add(count, std::memory_order_acq_rel); }
+  void drop_outputs(uint32_t record) noexcept;
+
+  // A record for a partial completion, or kNoSlot when `ended()` turned true while it waited for credit.
+  uint32_t claim_part(const RequestState& state) noexcept;
+  uint32_t part_base() const noexcept { return part_base_; }
+
+  // Closed, and no native thread will touch it again.
+  bool reapable() const noexcept {
+    return closed_.load(std::memory_order_acquire) && finished_.load(std::memory_order_acquire) == submitted_;
+  }
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+
+  PortCounts counts;
+  std::array<Histogram, kStages> stages;
+
+ private:
+  explicit Port(std::shared_ptr<ModelCore> core) noexcept;
+  bool mine(uint32_t slot, uint32_t generation) const noexcept;
+  void retire() noexcept;
+  void retire_one(uint32_t record, int64_t resolved_ns) noexcept;
+  void observe_submit(int64_t now_ns) noexcept;
+
+  std::shared_ptr<ModelCore> core_;
+  uint32_t output_count_;
+  size_t stride_;
+  Wake wake_ = nullptr;
+  void* wake_context_ = nullptr;
+  WakeGate gate_;
+  CompletionRing ring_;
+  MappedArray<std::byte> records_;
+  MappedArray<OutputRef> refs_;
+  MappedArray<SharedMessage*> messages_;
+  MappedArray<StagedInput> staging_;
+  std::array<uint32_t, kTakeLimit> taken_{};
+  uint32_t taken_count_ = 0;
+  uint32_t part_base_ = 0;
+  uint32_t sync_record_ = 0;
+  std::atomic<uint64_t> part_map_{0};      // free partial records
+  std::atomic<uint32_t> part_word_{0};
+  std::unique_ptr<Batch> sync_batch_;
+
+  uint64_t submitted_ = 0;
+  uint64_t in_flight_ = 0;
+  std::atomic<uint64_t> finished_{0};
+  std::atomic<bool> closed_{false};
+
+  // Waking, see docs/architecture.md: think time of the submitter, nothing in flight.
+  double think_ns_ = 1e9;
+  int64_t drained_ns_ = 0;
+  int64_t poll_since_ns_ = 0;
+  bool poll_advised_ = false;
+};
+
+}  // namespace subten

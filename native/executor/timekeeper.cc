@@ -1,0 +1,50 @@
+#include "executor/timekeeper.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "executor/model_core.h"
+#include "executor/thread_setup.h"
+#include "metrics/clock.h"
+#include "queue/parking.h"
+
+namespace subten {
+
+void Timekeeper::add(ModelCore* core) {
+  std::lock_guard lock(mutex_);
+  cores_.push_back(core);
+  if (!started_) {
+    std::thread([this] { run(); }).detach();
+    started_ = true;
+  }
+}
+
+void Timekeeper::remove(ModelCore* core) {
+  std::lock_guard lock(mutex_);
+  std::erase(cores_, core);
+}
+
+void Timekeeper::arm(int64_t when_ns) noexcept {
+  // seq_cst: the core's due time was stored before; pairs with the order in run().
+  if (when_ns >= sleeping_until_.load(std::memory_order_seq_cst)) return;
+  word_.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(&word_);
+}
+
+void Timekeeper::run() noexcept {
+  set_up_thread("subten-time", false);
+  for (;;) {
+    const uint32_t word = word_.load(std::memory_order_seq_cst);
+    // While it looks it counts as sleeping for ever: whoever arms meanwhile changes the word.
+    sleeping_until_.store(INT64_MAX, std::memory_order_seq_cst);
+    int64_t next = INT64_MAX;
+    {
+      std::lock_guard lock(mutex_);
+      for (ModelCore* core : cores_) next = std::min(next, core->tick(monotonic_ns()));
+    }
+    sleeping_until_.store(next, std::memory_order_seq_cst);
+    futex_wait(&word_, word, next);
+  }
+}
+
+}  // namespace subten

@@ -1,0 +1,32 @@
+// One thread for the whole process that looks after time where no instance can: it expires queued requests while all
+// instances of a model are busy, and starts delayed batches of engines that complete asynchronously.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace subten {
+
+class ModelCore;
+
+class Timekeeper {
+ public:
+  void add(ModelCore* core);
+  // After it returns the timekeeper does not touch `core` any more.
+  void remove(ModelCore* core);
+  // The thread must look at the cores again at `when_ns` at the latest. Lock-free, any thread.
+  void arm(int64_t when_ns) noexcept;
+
+ private:
+  void run() noexcept;
+
+  std::mutex mutex_;
+  std::vector<ModelCore*> cores_;
+  bool started_ = false;
+  std::atomic<int64_t> sleeping_until_{INT64_MAX};
+  std::atomic<uint32_t> word_{0};
+};
+
+}  // namespace subten

@@ -1,0 +1,51 @@
+import type { LoadOptions, Model } from '../runtime/types.js'
+
+/** What `systemInfo()` of the runtime tells. */
+export interface SystemInfo {
+  readonly addon: { readonly path: string; readonly version: string }
+  readonly engines: readonly EngineInfo[]
+  readonly cpus: {
+    readonly online: number
+    readonly affinity: number
+    readonly quota?: number | null
+    readonly used: number
+  }
+}
+
+export interface EngineInfo {
+  readonly name: string
+  readonly available: boolean
+  readonly version?: string
+  readonly library?: string
+  readonly error?: string
+}
+
+/** What commands act on: the terminal and the runtime. Tests give their own. */
+export interface Context {
+  /** Results. */
+  out(text: string): void
+  /** Progress and errors. */
+  err(text: string): void
+  readStdin(): Promise<Buffer>
+  load(path: string, options?: LoadOptions): Promise<Model>
+  systemInfo(): Promise<SystemInfo>
+}
+
+/** The real terminal, and the runtime loaded on first use: `explain` and `doctor` work where the addon does not. */
+export const processContext: Context = {
+  out: (text) => process.stdout.write(`${text}\n`),
+  err: (text) => process.stderr.write(`${text}\n`),
+  async readStdin() {
+    const chunks: Buffer[] = []
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks)
+  },
+  async load(path, options) {
+    const runtime = await import('../index.js')
+    return runtime.load(path, options)
+  },
+  async systemInfo() {
+    const { systemInfo } = await import('../runtime/system.js')
+    return systemInfo()
+  },
+}

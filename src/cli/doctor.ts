@@ -1,0 +1,89 @@
+import type { Command } from 'commander'
+import { SubtenError } from '../runtime/errors.js'
+import { version } from '../server/package-version.js'
+import type { Context, EngineInfo, SystemInfo } from './context.js'
+import { FAILED, OK } from './exit-codes.js'
+import { type HostFacts, hostFacts } from './host-facts.js'
+import { toJsonText } from './report.js'
+
+const DEFAULT_ENGINE = 'onnxruntime'
+
+export function addDoctor(program: Command, context: Context): void {
+  program
+    .command('doctor')
+    .description('show the engines and this machine, what is missing, and what to do')
+    .option('--json', 'print JSON')
+    .addHelpText('after', `\nExit code 0 when the default engine (${DEFAULT_ENGINE}) works, else 1.`)
+    .action(async (flags: { json?: boolean }, command: Command) => {
+      const info = await context.systemInfo().catch((error: unknown) => problemOf(error))
+      const host = hostFacts()
+      const system = 'problem' in info ? undefined : info
+      const problem = 'problem' in info ? info : undefined
+      const advice = adviceFor(host, system, problem)
+      const report = { subten: version, host, ...system, ...(problem && { problem: problem.problem }), advice }
+      context.out(flags.json ? toJsonText(report) : text(host, system, problem, advice))
+      const works = system?.engines.some((engine) => engine.name === DEFAULT_ENGINE && engine.available) === true
+      command.setOptionValue('exitCode', works ? OK : FAILED)
+    })
+}
+
+interface Problem {
+  readonly problem: string
+  readonly remedy: string
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof SubtenError) return { problem: `${error.code}: ${error.message}`, remedy: error.remedy }
+  const problem = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error)
+  return { problem, remedy: 'Build the addon with `npm run build`, or install subten again.' }
+}
+
+function text(host: HostFacts, system: SystemInfo | undefined, problem: Problem | undefined, advice: string[]): string {
+  const row = (name: string, value: string): string => `  ${name.padEnd(14)}${value}`
+  const addon = system ? `${system.addon.version} (${system.addon.path})` : `does not load: ${problem?.problem}`
+  const { cgroup, cpu } = host
+  const quota = cgroup.quotaCpus === undefined ? 'none' : `${cgroup.quotaCpus} CPUs`
+  const throttled = cgroup.throttled === undefined ? '' : `, throttled ${cgroup.throttled} times`
+  return [
+    'subten',
+    row('version', version),
+    row('addon', addon),
+    'engines',
+    ...(system?.engines ?? []).map((engine) => row(engine.name, engineText(engine))),
+    'machine',
+    row('node', `${host.node}, ${host.platform}, ${host.libc}`),
+    row('cpu', cpu.model),
+    row('features', cpu.features.join(' ') || 'none that engines look for'),
+    row('cpus', system ? `${system.cpus.used} used of ${system.cpus.online} online` : `${cpu.parallelism}`),
+    row('affinity', host.affinity ?? 'unknown'),
+    row('cgroup quota', quota + throttled),
+    row('gpu', host.gpu ?? 'none found'),
+    ...(advice.length > 0 ? ['what to do', ...advice.map((line) => `  - ${line}`)] : ['nothing is missing']),
+  ].join('\n')
+}
+
+function engineText({ available, version: v, library, error }: EngineInfo): string {
+  if (!available) return `not available: ${error ?? 'no reason given'}`
+  return [v ?? 'available', library && `(${library})`].filter(Boolean).join(' ')
+}
+
+function adviceFor(host: HostFacts, system: SystemInfo | undefined, problem: Problem | undefined): string[] {
+  const advice: string[] = []
+  if (problem) advice.push(problem.remedy)
+  const engine = system?.engines.find(({ name }) => name === DEFAULT_ENGINE)
+  if (system && !engine?.available) {
+    advice.push(`Install the default engine: npm install @subten/onnxruntime-${process.platform}-${process.arch}.`)
+  }
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major < 20 || (major === 20 && minor < 20)) advice.push('Use Node 20.20 or newer.')
+  if (host.platform === 'linux x64' && !host.cpu.features.includes('avx2')) {
+    advice.push('This processor has no AVX2; engines will be slow.')
+  }
+  if ((host.cgroup.throttled ?? 0) > 0) {
+    advice.push(
+      'The cgroup has throttled its processes: raise the CPU quota, or latency has peaks of a period (100 ms).',
+    )
+  }
+  if (host.gpu) advice.push('There is a GPU; this version of subten computes on the CPU only.')
+  return advice
+}

@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises'
+import { type Command, Option } from 'commander'
+import { decode, sniff } from '../image/decode.js'
+import { imageSpecOf, softmaxWanted } from '../image/image-spec.js'
+import { preprocess } from '../image/preprocess.js'
+import type { Inputs, Model, Outputs, TensorSpec } from '../runtime/types.js'
+import { DEFAULT_LIMITS } from '../server/limits.js'
+import { softmax, topK } from '../server/protocols/classify/top-k.js'
+import type { Context } from './context.js'
+import { readJsonInputs } from './json-inputs.js'
+import { wholeNumber } from './option-values.js'
+import { table, toJsonText, UsageError } from './report.js'
+
+interface InferFlags {
+  image?: string
+  json?: string
+  top: number
+  format: 'text' | 'json'
+  modelVersion?: string
+}
+
+export function addInfer(program: Command, context: Context): void {
+  program
+    .command('infer')
+    .description('run a model once, on a picture or on tensors in JSON')
+    .argument('<model>', 'a model directory or a model file')
+    .argument('[-]', 'read the picture or the JSON from standard input')
+    .option('--image <file>', 'a PNG or JPEG')
+    .option('--json <file>', 'tensors by name, or a KServe v2 request')
+    .option('--top <k>', 'classes to show for a picture', wholeNumber(1, 100_000), 5)
+    .option('--model-version <version>', 'another version than the default')
+    .addOption(new Option('--format <format>', 'how the result is printed').choices(['text', 'json']).default('text'))
+    .action((path: string, stdin: string | undefined, flags: InferFlags) => infer(context, path, stdin, flags))
+}
+
+async function infer(context: Context, path: string, stdin: string | undefined, flags: InferFlags): Promise<void> {
+  if (stdin !== undefined && stdin !== '-') throw new UsageError(`the second argument can only be -, not ${stdin}`)
+  const given = [flags.image, flags.json, stdin].filter((source) => source !== undefined)
+  if (given.length !== 1) throw new UsageError('give one of --image FILE, --json FILE and -')
+  const bytes = stdin === '-' ? await context.readStdin() : await readFile(flags.image ?? (flags.json as string))
+  const isImage = flags.image !== undefined || (stdin === '-' && sniff(bytes) !== undefined)
+  const model = await context.load(path, { version: flags.modelVersion })
+  try {
+    const inputs = isImage ? await imageInputs(model, bytes) : readJsonInputs(model, bytes)
+    const outputs = await model.infer(inputs, { trace: true })
+    const result = { model: model.name, version: model.version, outputs: tensors(model, outputs) }
+    const top = isImage ? ranking(model, outputs, flags.top) : undefined
+    if (flags.format === 'json') context.out(toJsonText(top ? { ...result, top } : result))
+    else context.out(top ? rankingText(top) : tensorsText(result.outputs))
+  } finally {
+    await model.close()
+  }
+}
+
+async function imageInputs(model: Model, bytes: Uint8Array): Promise<Inputs> {
+  const spec = imageSpecOf(model)
+  const tensor = model.inputs.find((input) => input.name === spec.input) as TensorSpec
+  const limits = { maxPixels: DEFAULT_LIMITS.imagePixels, timeoutSeconds: 30 }
+  return { [tensor.name]: await preprocess(await decode(bytes, spec.channels, limits), spec, tensor) }
+}
+
+interface Shown {
+  name: string
+  datatype: string
+  shape: readonly number[]
+  data: unknown[]
+}
+
+function tensors(model: Model, outputs: Outputs): Shown[] {
+  return model.outputs.flatMap(({ name }) => {
+    const tensor = outputs[name]
+    if (!tensor) return []
+    return [
+      { name, datatype: tensor.datatype, shape: tensor.shape, data: Array.from(tensor.data as ArrayLike<unknown>) },
+    ]
+  })
+}
+
+function tensorsText(shown: readonly Shown[]): string {
+  return shown
+    .map(({ name, datatype, shape, data }) => {
+      const first = data.slice(0, 16).map((v) => (typeof v === 'number' ? Number(v.toPrecision(6)) : v))
+      return `${name} ${datatype} [${shape.join(', ')}]\n  ${first.join(' ')}${data.length > 16 ? ' …' : ''}`
+    })
+    .join('\n')
+}
+
+interface Ranked {
+  label: string
+  index: number
+  score: number
+}
+
+function ranking(model: Model, outputs: Outputs, k: number): Ranked[] | undefined {
+  const output = model.outputs.find((o) => model.labels(o.name)) ?? model.outputs.find((o) => o.datatype !== 'BYTES')
+  const tensor = output && outputs[output.name]
+  if (!output || !tensor) return undefined
+  const scores = softmaxWanted(model) ? softmax(tensor.toFloat32()) : tensor.toFloat32()
+  const labels = model.labels(output.name)
+  return topK(scores, Math.min(k, scores.length)).map(({ index, score }) => ({
+    label: labels?.[index] ?? String(index),
+    index,
+    score,
+  }))
+}
+
+function rankingText(top: readonly Ranked[]): string {
+  return table(
+    ['label', 'score'],
+    top.map(({ label, score }) => [label, score.toFixed(4)]),
+  )
+}

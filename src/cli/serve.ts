@@ -1,0 +1,124 @@
+import { type Command, Option } from 'commander'
+import sharp from 'sharp'
+import { DEFAULT_LIMITS, type ServerLimits } from '../server/limits.js'
+import { ModelHost } from '../server/model-host.js'
+import { repositorySources } from '../server/repository-sources.js'
+import { createServer, type Server } from '../server/server.js'
+import type { Context } from './context.js'
+import { exampleRequest } from './example-request.js'
+import { FAILED, OK } from './exit-codes.js'
+import { positiveNumber, wholeNumber } from './option-values.js'
+
+interface ServeFlags {
+  host: string
+  httpPort: number
+  models: string
+  logLevel: string
+  maxBody: number
+  maxImage: number
+  maxPixels: number
+  requestTimeout: number
+  stopTimeout: number
+  json?: boolean
+}
+
+const MIB = 1024 * 1024
+
+export function addServe(program: Command, context: Context): void {
+  const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+  program
+    .command('serve')
+    .description('serve every model of a repository over HTTP')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--http-port <port>', 'port to listen on; 0 takes a free one', wholeNumber(0, 65535), 8000)
+    .option('--models <dir>', 'the model repository', './models')
+    .addOption(new Option('--log-level <level>', 'what is logged to standard error').choices(levels).default('warn'))
+    .option('--max-body <MiB>', 'largest inference request', positiveNumber, DEFAULT_LIMITS.bodyBytes / MIB)
+    .option('--max-image <MiB>', 'largest picture file', positiveNumber, DEFAULT_LIMITS.imageBytes / MIB)
+    .option(
+      '--max-pixels <millions>',
+      'largest picture, width times height',
+      positiveNumber,
+      DEFAULT_LIMITS.imagePixels / 1e6,
+    )
+    .option(
+      '--request-timeout <s>',
+      'until a request must have arrived',
+      positiveNumber,
+      DEFAULT_LIMITS.requestTimeoutMs / 1000,
+    )
+    .option(
+      '--stop-timeout <s>',
+      'how long a stop waits for requests',
+      positiveNumber,
+      DEFAULT_LIMITS.stopTimeoutMs / 1000,
+    )
+    .option('--json', 'print the address and the models as JSON')
+    .action(async (flags: ServeFlags, command: Command) => {
+      command.setOptionValue('exitCode', await serve(context, flags))
+    })
+}
+
+async function serve(context: Context, flags: ServeFlags): Promise<number> {
+  // One thread a picture: the others are for other requests, and for the engines.
+  sharp.concurrency(1)
+  const models = new ModelHost(await repositorySources(flags.models, context.load))
+  const logger = { level: flags.logLevel, stream: { write: (line: string) => context.err(line.trimEnd()) } }
+  const server = await createServer({ models, limits: limitsOf(flags), logger })
+  const stopped = stopOnSignal(context, server)
+  const address = await server.listen({ host: flags.host, port: flags.httpPort }).catch(async (error) => {
+    await server.stop()
+    throw listenError(error, flags)
+  })
+  context.err('loading models')
+  await models.settled()
+  if (flags.json) context.out(JSON.stringify({ address, models: models.index() }))
+  else context.out(welcome(address, models))
+  return (await stopped) ? OK : FAILED
+}
+
+function limitsOf(flags: ServeFlags): Partial<ServerLimits> {
+  return {
+    bodyBytes: Math.round(flags.maxBody * MIB),
+    imageBytes: Math.round(flags.maxImage * MIB),
+    imagePixels: Math.round(flags.maxPixels * 1e6),
+    requestTimeoutMs: Math.round(flags.requestTimeout * 1000),
+    stopTimeoutMs: Math.round(flags.stopTimeout * 1000),
+  }
+}
+
+function welcome(address: string, models: ModelHost): string {
+  const lines = models.index().map(({ name, version, state, reason }) => {
+    const which = version === '' ? name : `${name} ${version}`
+    return state === 'READY' ? `  ready        ${which}` : `  unavailable  ${which}: ${reason}`
+  })
+  const parts = [`subten listens on ${address}`, ...lines]
+  const example = exampleRequest(address, models.models())
+  if (example) parts.push('', 'Try it:', `  ${example}`)
+  parts.push('', `Draw a digit: ${address}/`)
+  return parts.join('\n')
+}
+
+/** The first SIGTERM or SIGINT stops gracefully, the second ends the process at once. */
+function stopOnSignal(context: Context, server: Server): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    let stopping = false
+    const onSignal = (signal: NodeJS.Signals): void => {
+      if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143)
+      stopping = true
+      context.err(`${signal}: stopping; requests in flight are finished`)
+      server.stop().then(resolve, reject)
+    }
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+  })
+}
+
+function listenError(error: NodeJS.ErrnoException, flags: ServeFlags): Error {
+  if (error.code === 'EADDRINUSE') {
+    return new Error(`port ${flags.httpPort} of ${flags.host} is taken; choose another with --http-port`)
+  }
+  if (error.code === 'EACCES') return new Error(`port ${flags.httpPort} may not be used; choose one above 1023`)
+  if (error.code === 'EADDRNOTAVAIL') return new Error(`${flags.host} is not an address of this machine`)
+  return error
+}

@@ -1,0 +1,87 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { SystemInfo } from '../../../src/cli/context.js'
+import { hostFacts } from '../../../src/cli/host-facts.js'
+import { subten } from './running-cli.js'
+
+const system = (available: boolean): SystemInfo => ({
+  addon: { path: 'prebuilds/linux-x64/subten.node', version: '0.1.0' },
+  engines: [
+    {
+      name: 'onnxruntime',
+      available,
+      version: '1.30.0',
+      library: 'lib.so',
+      error: available ? undefined : 'not installed',
+    },
+    { name: 'null', available: true },
+  ],
+  cpus: { online: 2, affinity: 2, quota: null, used: 2 },
+})
+
+describe('subten doctor', () => {
+  it('exits with 0 when the default engine works', async () => {
+    const ran = await subten(['doctor'], { system: system(true) })
+    expect(ran.code).toBe(0)
+    expect(ran.out).toMatch(/onnxruntime\s+1\.30\.0 \(lib\.so\)/)
+    expect(ran.out).toContain('2 used of 2 online')
+    expect(JSON.parse((await subten(['doctor', '--json'], { system: system(true) })).out)).toMatchObject({
+      host: { node: process.version },
+      engines: [{ name: 'onnxruntime', available: true }, { name: 'null' }],
+    })
+  })
+
+  it('exits with 1 and says what to do when it does not', async () => {
+    const ran = await subten(['doctor'], { system: system(false) })
+    expect(ran).toMatchObject({ code: 1, out: expect.stringContaining('npm install @subten/onnxruntime') })
+  })
+
+  it('works without the addon', async () => {
+    const ran = await subten(['doctor'], { system: new Error('no native build was found\nmore lines') })
+    expect(ran).toMatchObject({ code: 1, out: expect.stringContaining('does not load: no native build was found') })
+    expect(ran.out).toContain('npm run build')
+    expect(JSON.parse((await subten(['doctor', '--json'], { system: new Error('no') })).out)).toMatchObject({
+      problem: 'no',
+    })
+  })
+})
+
+describe('host facts', () => {
+  const machine = (files: Record<string, string>): string => {
+    const root = `${mkdtempSync(join(tmpdir(), 'subten-host-'))}/`
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(dirname(root + path), { recursive: true })
+      writeFileSync(root + path, content)
+    }
+    return root
+  }
+
+  it('come from cgroup version 2', () => {
+    const root = machine({
+      'proc/cpuinfo': 'model name\t: A processor\nflags\t\t: fpu avx2 avx512f avx512_vnni amx_int8\n',
+      'proc/self/status': 'Name:\tnode\nCpus_allowed_list:\t0-3\n',
+      'proc/self/cgroup': '0::/box\n',
+      'sys/fs/cgroup/box/cpu.max': '150000 100000\n',
+      'sys/fs/cgroup/box/cpu.stat': 'nr_periods 10\nnr_throttled 7\n',
+      'proc/driver/nvidia/version': 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54  Thu\n',
+    })
+    expect(hostFacts(root)).toMatchObject({
+      cpu: { model: 'A processor', features: ['avx2', 'avx512f', 'avx512_vnni', 'amx_int8'] },
+      affinity: '0-3',
+      cgroup: { quotaCpus: 1.5, throttled: 7 },
+      gpu: expect.stringContaining('NVIDIA'),
+    })
+  })
+
+  it('come from cgroup version 1, and may all be missing', () => {
+    const root = machine({
+      'proc/self/cgroup': '4:cpu,cpuacct:/box\n',
+      'sys/fs/cgroup/cpu/box/cpu.cfs_quota_us': '50000\n',
+      'sys/fs/cgroup/cpu/box/cpu.cfs_period_us': '100000\n',
+    })
+    expect(hostFacts(root).cgroup).toEqual({ quotaCpus: 0.5, throttled: undefined })
+    expect(hostFacts(machine({}))).toMatchObject({ cgroup: {}, gpu: undefined, cpu: { features: [] } })
+  })
+})

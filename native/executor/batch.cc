@@ -271,7 +271,7 @@ void Batch::end_requests() noexcept {
   }
   if (last_port_ != nullptr) {
     last_port_->wake();
-    last_port_->finished(last_port_count_);
+    core_->port_finished(last_port_, last_port_count_);
   }
   for (Output& output : outputs_) drop(&output);
   for (Output& output : request_outputs_) drop(&output);
@@ -286,7 +286,7 @@ void Batch::end_request(size_t request, uint64_t first_row) noexcept {
   if (port != last_port_) {  // requests of one port come in runs: one wake a run
     if (last_port_ != nullptr) {
       last_port_->wake();
-      last_port_->finished(last_port_count_);
+      core_->port_finished(last_port_, last_port_count_);
     }
     last_port_ = port;
     last_port_count_ = 0;

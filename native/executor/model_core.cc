@@ -154,42 +154,77 @@ void ModelCore::add_port(std::shared_ptr<Port> port) {
   ++open_ports_;
 }
 
-void ModelCore::port_closed(Port* port) noexcept {
-  std::vector<std::shared_ptr<Port>> reaped;  // destroyed after the lock
+void ModelCore::port_finished(Port* port, uint64_t count) noexcept {
+  port->finished(count);
+  // seq_cst, here and in Port::close(): either the closing environment sees this count, or this thread sees that a
+  // port is closing and looks whether it was the last to need it.
+  if (closing_.load(std::memory_order_seq_cst) != 0) reap_ports();
+}
+
+void ModelCore::port_closed() noexcept {
   bool last = false;
   {
     std::lock_guard lock(ports_mutex_);
-    if (!port->closed()) return;
     last = --open_ports_ == 0;
+  }
+  reap_ports();
+  if (last) {
+    stopping_.store(true, std::memory_order_seq_cst);
+    parking_.wake_all();
+  }
+}
+
+// Forgets the closed ports that no native thread uses any more.
+void ModelCore::reap_ports() noexcept {
+  const std::shared_ptr<ModelCore> alive = shared_from_this();  // a port may hold the last reference
+  std::vector<std::shared_ptr<Port>> reaped;                    // destroyed after the lock
+  {
+    std::lock_guard lock(ports_mutex_);
     for (size_t i = 0; i < ports_.size();) {
-      if (!ports_[i]->reapable()) {
+      Port& port = *ports_[i];
+      if (!port.reapable()) {
         ++i;
         continue;
       }
-      const PortCounts& from = ports_[i]->counts;
       const auto fold = [](std::atomic<uint64_t>& to, const std::atomic<uint64_t>& more) {
         to.fetch_add(more.load(std::memory_order_relaxed), std::memory_order_relaxed);
       };
-      fold(retired_counts_.submitted, from.submitted);
-      fold(retired_counts_.succeeded, from.succeeded);
-      fold(retired_counts_.failed, from.failed);
-      fold(retired_counts_.cancelled, from.cancelled);
-      fold(retired_counts_.expired, from.expired);
-      fold(retired_counts_.refused, from.refused);
+      fold(retired_counts_.submitted, port.counts.submitted);
+      fold(retired_counts_.succeeded, port.counts.succeeded);
+      fold(retired_counts_.failed, port.counts.failed);
+      fold(retired_counts_.cancelled, port.counts.cancelled);
+      fold(retired_counts_.expired, port.counts.expired);
+      fold(retired_counts_.refused, port.counts.refused);
       for (uint32_t slot = 0; slot < slot_count_; ++slot) {
-        if (owners_[slot].load(std::memory_order_relaxed) != ports_[i].get()) continue;
-        ports_[i]->drop_outputs(slot);  // ended, and its environment went without reading it
+        if (owners_[slot].load(std::memory_order_relaxed) != &port) continue;
+        port.drop_outputs(slot);  // ended, and its environment went without reading it
         descriptors_[slot].state.drop_js(RequestWord::generation(descriptors_[slot].state.load()));
         recycle_to_pool(slot);
       }
       reaped.push_back(std::move(ports_[i]));
       ports_.erase(ports_.begin() + static_cast<ptrdiff_t>(i));
+      closing_.fetch_sub(1, std::memory_order_seq_cst);
     }
   }
-  if (last) {
-    stopping_.store(true, std::memory_order_seq_cst);
-    parking_.wake_all();
-  }
+  // This may be an engine's own thread in its completion, or the timekeeper: they must not destroy the core under
+  // themselves.
+  if (!reaped.empty()) process_state().timekeeper.bury(alive);
+}
+
+void ModelCore::reset_stats() noexcept {
+  const auto clear = [](PortCounts& counts) {
+    for (auto* count : {&counts.submitted, &counts.succeeded, &counts.failed, &counts.cancelled, &counts.expired,
+                        &counts.refused}) {
+      count->store(0, std::memory_order_relaxed);
+    }
+  };
+  each_port([&](Port& port) {
+    clear(port.counts);
+    for (Histogram& stage : port.stages) stage.reset();
+  });
+  clear(retired_counts_);
+  batch_counts.count = batch_counts.rows = batch_counts.in_place = 0;
+  for (auto& reason : batch_counts.by_reason) reason = 0;
 }
 
 void ModelCore::release_extents(uint32_t slot) noexcept {
@@ -292,7 +327,7 @@ void ModelCore::drop_dead(uint32_t slot) noexcept {
   dead_.fetch_sub(1, std::memory_order_relaxed);
   Port* port = descriptors_[slot].port;
   if (descriptors_[slot].state.drop_native()) recycle_to_pool(slot);
-  port->finished(1);
+  port_finished(port, 1);
 }
 
 void ModelCore::expire(int64_t now_ns) noexcept {
@@ -315,7 +350,7 @@ void ModelCore::expire(int64_t now_ns) noexcept {
       dead_.fetch_sub(1, std::memory_order_relaxed);
       if (descriptor.state.drop_native()) recycle_to_pool(slot);
     }
-    port->finished(1);
+    port_finished(port, 1);
   }
 }
 

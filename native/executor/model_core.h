@@ -91,12 +91,22 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   // Ports.
   void add_port(std::shared_ptr<Port> port);
   // The port is closed; forget it once no native thread uses it. The last port ends the core's threads.
-  void port_closed(Port* port) noexcept;
+  void port_closed() noexcept;
+  void port_closing() noexcept { closing_.fetch_add(1, std::memory_order_seq_cst); }
+  // The native side is done with `count` requests of `port`: its last touch of the port.
+  void port_finished(Port* port, uint64_t count) noexcept;
   template <typename Visit>
   void each_port(Visit visit) {
     std::lock_guard lock(ports_mutex_);
     for (const auto& port : ports_) visit(*port);
   }
+  // True when one open port is left: closing it ends the core.
+  bool last_port() noexcept {
+    std::lock_guard lock(ports_mutex_);
+    return open_ports_ == 1;
+  }
+  // Sets every count and histogram to zero. Requests that end meanwhile may be counted or not.
+  void reset_stats() noexcept;
   PortCounts& retired_counts() noexcept { return retired_counts_; }
 
   // Submitting: admission, then the inbox and a wake. `kOk` means that the request will end.
@@ -148,6 +158,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   bool compatible(uint32_t a, uint32_t b) noexcept;
   bool spin_for_work() noexcept;
   void request_tick(int64_t when_ns) noexcept;
+  void reap_ports() noexcept;
   void after_forming(bool formed) noexcept;
 
   std::unique_ptr<EngineModel> model_;
@@ -187,6 +198,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::mutex ports_mutex_;
   std::vector<std::shared_ptr<Port>> ports_;
   uint32_t open_ports_ = 0;
+  std::atomic<uint32_t> closing_{0};            // ports that are closed and not reaped yet
   PortCounts retired_counts_;
   std::string share_id_;
 

@@ -332,7 +332,9 @@ Code Port::run_sync(const Submission& submission, std::string* message) noexcept
 void Port::release_sync() noexcept { drop_outputs(sync_record_); }
 
 void Port::close() noexcept {
-  if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+  if (closed_.load(std::memory_order_relaxed)) return;
+  core_->port_closing();
+  closed_.store(true, std::memory_order_seq_cst);
   gate_.close();
   sync_batch_.reset();
   for (uint32_t slot = 0; slot < core_->slots(); ++slot) {
@@ -345,7 +347,7 @@ void Port::close() noexcept {
     }
     // Ended and unread: the ring or the slot holds it until the port is reaped, see ModelCore::port_closed().
   }
-  core_->port_closed(this);
+  core_->port_closed();
 }
 
 }  // namespace subten

@@ -106,7 +106,7 @@ class Port {
   void push(uint32_t record) noexcept { ring_.push(record); }
   void wake() noexcept;
   // The native side is done with `count` requests of this port: the last touch.
-  void finished(uint64_t count) noexcept { finished_.fetch_add(count, std::memory_order_acq_rel); }
+  void finished(uint64_t count) noexcept { finished_.fetch_add(count, std::memory_order_seq_cst); }
   void drop_outputs(uint32_t record) noexcept;
 
   // A record for a partial completion, or kNoSlot when `ended()` turned true while it waited for credit.
@@ -115,7 +115,7 @@ class Port {
 
   // Closed, and no native thread will touch it again.
   bool reapable() const noexcept {
-    return closed_.load(std::memory_order_acquire) && finished_.load(std::memory_order_acquire) == submitted_;
+    return closed_.load(std::memory_order_acquire) && finished_.load(std::memory_order_seq_cst) == submitted_;
   }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 

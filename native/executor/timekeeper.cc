@@ -31,6 +31,15 @@ void Timekeeper::arm(int64_t when_ns) noexcept {
   futex_wake(&word_);
 }
 
+void Timekeeper::bury(std::shared_ptr<ModelCore> core) {
+  {
+    std::lock_guard lock(grave_mutex_);
+    buried_.push_back(std::move(core));
+  }
+  word_.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(&word_);
+}
+
 void Timekeeper::run() noexcept {
   set_up_thread("subten-time", false);
   for (;;) {
@@ -38,10 +47,19 @@ void Timekeeper::run() noexcept {
     // While it looks it counts as sleeping for ever: whoever arms meanwhile changes the word.
     sleeping_until_.store(INT64_MAX, std::memory_order_seq_cst);
     int64_t next = INT64_MAX;
+    std::vector<std::shared_ptr<ModelCore>> buried;
+    {
+      std::lock_guard lock(grave_mutex_);
+      // The one who buried a core may still be inside it: what is buried now is dropped in the next round.
+      buried.swap(dying_);
+      dying_.swap(buried_);
+      if (!dying_.empty()) next = monotonic_ns() + 1'000'000;
+    }
     {
       std::lock_guard lock(mutex_);
       for (ModelCore* core : cores_) next = std::min(next, core->tick(monotonic_ns()));
     }
+    buried.clear();
     sleeping_until_.store(next, std::memory_order_seq_cst);
     futex_wait(&word_, word, next);
   }

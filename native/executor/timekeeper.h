@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -16,6 +17,8 @@ class Timekeeper {
   void add(ModelCore* core);
   // After it returns the timekeeper does not touch `core` any more.
   void remove(ModelCore* core);
+  // Drops a reference to a core on the timekeeper's thread, a moment later.
+  void bury(std::shared_ptr<ModelCore> core);
   // The thread must look at the cores again at `when_ns` at the latest. Lock-free, any thread.
   void arm(int64_t when_ns) noexcept;
 
@@ -24,6 +27,8 @@ class Timekeeper {
 
   std::mutex mutex_;
   std::vector<ModelCore*> cores_;
+  std::mutex grave_mutex_;  // apart from mutex_, which is held while cores are looked after
+  std::vector<std::shared_ptr<ModelCore>> buried_, dying_;
   bool started_ = false;
   std::atomic<int64_t> sleeping_until_{INT64_MAX};
   std::atomic<uint32_t> word_{0};

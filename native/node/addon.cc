@@ -1,0 +1,101 @@
+// What the addon exports. Loaded once an environment; everything process-wide lives in ProcessState.
+
+#include <napi.h>
+
+#include "engines/engine.h"
+#include "engines/onnxruntime/onnxruntime_engine.h"
+#include "executor/cpu_limits.h"
+#include "executor/process_state.h"
+#include "executor/record.h"
+#include "node/open_model.h"
+#include "node/values.h"
+
+namespace subten {
+namespace {
+
+// configure({ onnxruntimeLibrary }): where the npm platform package has the engine's library.
+Napi::Value configure(const Napi::CallbackInfo& info) {
+  set_onnxruntime_library_hint(get_string(info[0].As<Napi::Object>(), "onnxruntimeLibrary"));
+  set_onnxruntime_threads(static_cast<int>(process_state().cpus.used));
+  return info.Env().Undefined();
+}
+
+// engines(): [{ name, version, library, status, message }], after an attempt to load each.
+Napi::Value engines(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Array list = Napi::Array::New(env);
+  for (Engine* engine : all_engines()) {
+    Napi::Object entry = to_js(env, engine->ensure_loaded({}));
+    entry.Set("name", std::string(engine->name()));
+    entry.Set("version", engine->version());
+    entry.Set("library", engine->library());
+    list.Set(list.Length(), entry);
+  }
+  return list;
+}
+
+Napi::Value cpus(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const CpuLimits limits = read_cpu_limits();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("online", limits.online);
+  object.Set("affinity", limits.affinity);
+  object.Set("quota", limits.quota);
+  object.Set("used", limits.used);
+  object.Set("throttled", static_cast<double>(limits.throttled));
+  return object;
+}
+
+// layout(): offsets of what both languages read, for the test that compares them.
+Napi::Value layout(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object object = Napi::Object::New(env);
+  const auto set = [&](const char* name, size_t value) { object.Set(name, static_cast<double>(value)); };
+  set("header", sizeof(RecordHeader));
+  set("output", sizeof(OutputRecord));
+  set("staged", sizeof(StagedInput));
+  set("maxRank", kMaxRank);
+  set("slot", offsetof(RecordHeader, slot));
+  set("generation", offsetof(RecordHeader, generation));
+  set("kind", offsetof(RecordHeader, kind));
+  set("status", offsetof(RecordHeader, status));
+  set("reason", offsetof(RecordHeader, reason));
+  set("batchRows", offsetof(RecordHeader, batch_rows));
+  set("rows", offsetof(RecordHeader, rows));
+  set("submitNs", offsetof(RecordHeader, submit_ns));
+  set("leaderNs", offsetof(RecordHeader, leader_ns));
+  set("dispatchNs", offsetof(RecordHeader, dispatch_ns));
+  set("startNs", offsetof(RecordHeader, start_ns));
+  set("endNs", offsetof(RecordHeader, end_ns));
+  set("completeNs", offsetof(RecordHeader, complete_ns));
+  set("outputOffset", offsetof(OutputRecord, offset));
+  set("outputBytes", offsetof(OutputRecord, bytes));
+  set("outputRank", offsetof(OutputRecord, rank));
+  set("outputSource", offsetof(OutputRecord, source));
+  set("outputShape", offsetof(OutputRecord, shape));
+  Napi::Array datatypes = Napi::Array::New(env);
+  for (size_t i = 0; i < kDataTypeCount; ++i) {
+    datatypes.Set(static_cast<uint32_t>(i), std::string(datatype_name(static_cast<DataType>(i))));
+  }
+  object.Set("datatypes", datatypes);
+  set("codes", static_cast<size_t>(Code::kUnsupportedPlatform));
+  return object;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("version", SUBTEN_VERSION);
+  exports.Set("configure", Napi::Function::New(env, configure));
+  exports.Set("engines", Napi::Function::New(env, engines));
+  exports.Set("cpus", Napi::Function::New(env, cpus));
+  exports.Set("layout", Napi::Function::New(env, layout));
+  exports.Set("openModel", Napi::Function::New(env, open_model));
+  exports.Set("createPort", Napi::Function::New(env, create_port));
+  exports.Set("attachPort", Napi::Function::New(env, attach_port));
+  return exports;
+}
+
+}  // namespace
+}  // namespace subten
+
+static Napi::Object init_addon(Napi::Env env, Napi::Object exports) { return subten::init(env, exports); }
+NODE_API_MODULE(subten, init_addon)

@@ -1,0 +1,407 @@
+// The functions of a port object. `submit` and `take` are the hot ones: raw N-API, no allocation.
+
+#include "node/port_calls.h"
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "executor/process_state.h"
+#include "node/port_object.h"
+#include "node/values.h"
+
+namespace subten {
+
+struct PortCalls {
+  template <size_t N>
+  struct Arguments {
+    std::array<double, N> number{};
+    std::array<napi_value, N> value{};
+    PortObject* self = nullptr;
+  };
+
+  // Numbers of the call; a value that is no number counts as 0 and is refused by the checks behind.
+  template <size_t N>
+  static Arguments<N> read(napi_env env, napi_callback_info info) {
+    Arguments<N> arguments;
+    size_t count = N;
+    void* data = nullptr;
+    napi_get_cb_info(env, info, &count, arguments.value.data(), nullptr, &data);
+    arguments.self = static_cast<PortObject*>(data);
+    for (size_t i = 0; i < count && i < N; ++i) {
+      if (napi_get_value_double(env, arguments.value[i], &arguments.number[i]) != napi_ok) arguments.number[i] = 0;
+    }
+    return arguments;
+  }
+
+  static uint32_t whole(double value) { return value >= 0 && value <= UINT32_MAX ? static_cast<uint32_t>(value) : UINT32_MAX; }
+
+  static int64_t nanoseconds(double value, double unit, int64_t otherwise) {
+    if (!(value > 0)) return otherwise;
+    const double scaled = value * unit;
+    return scaled >= 9e18 ? kNever : static_cast<int64_t>(scaled);
+  }
+
+  static napi_value number(napi_env env, double value) {
+    napi_value result;
+    napi_create_double(env, value, &result);
+    return result;
+  }
+  static napi_value integer(napi_env env, int32_t value) {
+    napi_value result;
+    napi_create_int32(env, value, &result);
+    return result;
+  }
+  static int32_t failure(Code code) { return -static_cast<int32_t>(code); }
+
+  // (slot, generation, rows, priority, deadlineMs, timeoutUs, flags): -code, or 1 when polling is advised, else 0.
+  // deadlineMs < 0: none. flags: 1 staged, 2 explicit.
+  static Submission submission(const std::array<double, 7>& n) {
+    Submission s;
+    s.slot = whole(n[0]);
+    s.generation = whole(n[1]);
+    s.rows = whole(n[2]);
+    s.priority = whole(n[3]);
+    s.deadline_in_ns = n[4] < 0 ? kNever : nanoseconds(n[4], 1e6, 0);
+    s.timeout_in_ns = nanoseconds(n[5], 1e3, 0);
+    const uint32_t flags = whole(n[6]);
+    s.staged = (flags & 1) != 0;
+    s.is_explicit = (flags & 2) != 0;
+    return s;
+  }
+
+  static napi_value submit(napi_env env, napi_callback_info info) {
+    const auto call = read<7>(env, info);
+    Port* port = call.self->port();
+    if (port == nullptr) return integer(env, failure(Code::kModelClosed));
+    call.self->message_.clear();
+    const Code code = port->submit(submission(call.number), &call.self->message_);
+    if (code != Code::kOk) return integer(env, failure(code));
+    call.self->keep_alive();
+    return integer(env, port->poll_advised() ? 1 : 0);
+  }
+
+  // (limit, polling): how many completions are in `taken`; 0 and a wake is armed, or -1: none yet, poll again.
+  static napi_value take(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    Port* port = call.self->port();
+    if (port == nullptr) return integer(env, 0);
+    const uint32_t count = port->take(whole(call.number[0]), call.number[1] != 0);
+    if (count == 0) {
+      call.self->keep_alive();
+      if (port->poll_advised()) return integer(env, -1);
+    }
+    return integer(env, static_cast<int32_t>(count));
+  }
+
+  static napi_value run_sync(napi_env env, napi_callback_info info) {
+    const auto call = read<7>(env, info);
+    Port* port = call.self->port();
+    if (port == nullptr) return integer(env, failure(Code::kModelClosed));
+    call.self->message_.clear();
+    const Code code = port->run_sync(submission(call.number), &call.self->message_);
+    return integer(env, code == Code::kOk ? static_cast<int32_t>(port->sync_record()) : failure(code));
+  }
+
+  static napi_value release_sync(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    if (Port* port = call.self->port()) port->release_sync();
+    return nullptr;
+  }
+
+  // (pairs: Uint32Array): fills slot, generation, slot, … and returns how many slots.
+  static napi_value lease(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    Port* port = call.self->port();
+    napi_typedarray_type type;
+    size_t length = 0;
+    void* data = nullptr;
+    if (port == nullptr || napi_get_typedarray_info(env, call.value[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
+        type != napi_uint32_array) {
+      return integer(env, 0);
+    }
+    std::array<uint32_t, 256> slots;
+    std::array<uint32_t, 256> generations;
+    const uint32_t count =
+        port->lease(slots.data(), generations.data(), static_cast<uint32_t>(std::min<size_t>(256, length / 2)));
+    for (uint32_t i = 0; i < count; ++i) {
+      static_cast<uint32_t*>(data)[2 * i] = slots[i];
+      static_cast<uint32_t*>(data)[2 * i + 1] = generations[i];
+    }
+    return integer(env, static_cast<int32_t>(count));
+  }
+
+  // (slot, generation, input, bytes): offset of the extent in the slab, or -code.
+  static napi_value allocate(napi_env env, napi_callback_info info) {
+    const auto call = read<4>(env, info);
+    Port* port = call.self->port();
+    if (port == nullptr) return integer(env, failure(Code::kModelClosed));
+    uint64_t offset = 0;
+    const double bytes = call.number[3];
+    if (!(bytes >= 0) || bytes > 9e15) return integer(env, failure(Code::kOutOfMemory));
+    const Code code = port->allocate(whole(call.number[0]), whole(call.number[1]), whole(call.number[2]),
+                                     static_cast<uint64_t>(bytes), &offset);
+    return code == Code::kOk ? number(env, static_cast<double>(offset)) : integer(env, failure(code));
+  }
+
+  static napi_value abandon(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    if (Port* port = call.self->port()) port->abandon(whole(call.number[0]), whole(call.number[1]));
+    return nullptr;
+  }
+
+  static napi_value cancel(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    Port* port = call.self->port();
+    const bool cancelled = port != nullptr && port->cancel(whole(call.number[0]), whole(call.number[1]));
+    call.self->keep_alive();
+    napi_value result;
+    napi_get_boolean(env, cancelled, &result);
+    return result;
+  }
+
+  static napi_value release(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    Port* port = call.self->port();
+    if (port == nullptr) return integer(env, -1);
+    return number(env, port->release(whole(call.number[0]), whole(call.number[1])));
+  }
+
+  static napi_value message(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    Port* port = call.self->port();
+    const char* text = call.number[0] >= 0 && port != nullptr ? port->error_message(whole(call.number[0]))
+                                                               : call.self->message_.c_str();
+    napi_value result;
+    napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
+    return result;
+  }
+
+  // (record, output): a copy of an output that lies in the engine's own memory.
+  static napi_value take_output(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    Port* port = call.self->port();
+    const OutputRef* ref = port == nullptr ? nullptr : port->output(whole(call.number[0]), whole(call.number[1]));
+    if (ref == nullptr) return nullptr;
+    napi_value result;
+    void* data = nullptr;
+    if (napi_create_arraybuffer(env, ref->bytes, &data, &result) != napi_ok) return nullptr;
+    if (ref->bytes > 0) std::memcpy(data, ref->data, ref->bytes);
+    return result;
+  }
+
+  // A view on slab memory with an ArrayBuffer of its own, so that it can be taken away again by detach().
+  static napi_value external(napi_env env, PortObject* self, void* data, size_t bytes) {
+    auto* keep = new std::shared_ptr<Slab>(self->slab_);
+    napi_value result;
+    if (napi_create_external_arraybuffer(
+            env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Slab>*>(hint); }, keep,
+            &result) != napi_ok) {
+      delete keep;
+      return nullptr;
+    }
+    return result;
+  }
+
+  static napi_value wrap(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    const double offset = call.number[0];
+    const double bytes = call.number[1];
+    if (call.self->port() == nullptr || !(offset >= 0) || !(bytes >= 0) ||
+        offset + bytes > static_cast<double>(call.self->slab_->size())) {
+      return nullptr;
+    }
+    return external(env, call.self, call.self->slab_->data() + static_cast<uint64_t>(offset), static_cast<size_t>(bytes));
+  }
+
+  static napi_value detach(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    napi_detach_arraybuffer(env, call.value[0]);
+    return nullptr;
+  }
+
+  static napi_value share(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    Port* port = call.self->port();
+    return Napi::String::New(env, port == nullptr ? "" : port->core().share());
+  }
+
+  // 0: in flight only, 1: always, 2: never.
+  static napi_value keep(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    call.self->keep_ = static_cast<PortObject::Keep>(static_cast<uint8_t>(call.number[0]) % 3);
+    if (call.self->port() != nullptr) call.self->keep_alive();
+    return nullptr;
+  }
+
+  static napi_value in_flight(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    Port* port = call.self->port();
+    return number(env, port == nullptr ? 0 : static_cast<double>(port->in_flight()));
+  }
+
+  static napi_value stats(napi_env env, napi_callback_info info);
+  static napi_value reset_stats(napi_env env, napi_callback_info info);
+  static napi_value close(napi_env env, napi_callback_info info);
+
+  static void add_function(Napi::Env env, Napi::Object object, PortObject* self, const char* name, napi_callback call) {
+    napi_value function;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, call, self, &function);
+    ++self->users_;
+    napi_add_finalizer(
+        env, function, self, [](napi_env, void* data, void*) { static_cast<PortObject*>(data)->drop(); }, nullptr, nullptr);
+    object.Set(name, Napi::Value(env, function));
+  }
+};
+
+namespace {
+
+// Waits on a worker thread until the core and its threads are gone.
+class EndWaiter final : public Napi::AsyncWorker {
+ public:
+  EndWaiter(Napi::Env env, std::shared_ptr<CoreEnd> end)
+      : Napi::AsyncWorker(env), end_(std::move(end)), deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise promise() { return deferred_.Promise(); }
+  void Execute() override {
+    std::unique_lock lock(end_->mutex);
+    // Another environment may still use the model, or a run may take long: do not hold this thread for ever.
+    end_->changed.wait_for(lock, std::chrono::seconds(5), [this] { return end_->done; });
+  }
+  void OnOK() override { deferred_.Resolve(Napi::Boolean::New(Env(), end_->done)); }
+
+ private:
+  std::shared_ptr<CoreEnd> end_;
+  Napi::Promise::Deferred deferred_;
+};
+
+}  // namespace
+
+napi_value PortCalls::close(napi_env env, napi_callback_info info) {
+  const auto call = read<1>(env, info);
+  PortObject* self = call.self;
+  Napi::Env napi(env);
+  if (self->port_ == nullptr) {
+    auto done = Napi::Promise::Deferred::New(napi);
+    done.Resolve(napi.Undefined());
+    return done.Promise();
+  }
+  const bool last = self->port_->core().last_port();
+  napi_remove_env_cleanup_hook(env, PortObject::on_env_end, self);
+  self->close_native();
+  self->slab_.reset();
+  if (!last) {
+    auto done = Napi::Promise::Deferred::New(napi);
+    done.Resolve(napi.Undefined());
+    return done.Promise();
+  }
+  auto* waiter = new EndWaiter(napi, self->end_);
+  waiter->Queue();
+  return waiter->promise();
+}
+
+namespace {
+
+void add_pairs(Napi::Env env, Napi::Array* stages, uint32_t stage, const std::vector<uint64_t>& counts, uint64_t sum,
+               uint64_t max) {
+  std::vector<double> pairs = {static_cast<double>(sum), static_cast<double>(max)};
+  for (uint32_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0) continue;
+    pairs.push_back(Histogram::value_at(i));
+    pairs.push_back(static_cast<double>(counts[i]));
+  }
+  Napi::Float64Array array = Napi::Float64Array::New(env, pairs.size());
+  std::memcpy(array.Data(), pairs.data(), pairs.size() * sizeof(double));
+  stages->Set(stage, array);
+}
+
+}  // namespace
+
+// { counts: [submitted, succeeded, failed, cancelled, expired, refused], batches: [count, rows, inPlace, reasons…],
+//   stages: Float64Array[] of [sum, max, value, count, value, count, …] in nanoseconds, memory: [bytes, used] }
+napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
+  const auto call = read<1>(env, info);
+  Port* port = call.self->port();
+  Napi::Env napi(env);
+  if (port == nullptr) return napi.Undefined();
+  ModelCore& core = port->core();
+  std::array<uint64_t, 6> counts{};
+  const auto add = [&](const PortCounts& from) {
+    size_t i = 0;
+    for (const auto* count : {&from.submitted, &from.succeeded, &from.failed, &from.cancelled, &from.expired, &from.refused}) {
+      counts[i++] += count->load(std::memory_order_relaxed);
+    }
+  };
+  add(core.retired_counts());
+  core.each_port([&](Port& each) { add(each.counts); });
+  Napi::Array stages = Napi::Array::New(napi, kStages);
+  for (uint32_t stage = 0; stage < kStages; ++stage) {
+    std::vector<uint64_t> merged(Histogram::kCounters, 0);
+    uint64_t sum = 0, max = 0;
+    core.each_port([&](Port& each) { each.stages[stage].add_to(merged.data(), &sum, &max); });
+    add_pairs(napi, &stages, stage, merged, sum, max);
+  }
+  const auto numbers = [&](std::initializer_list<uint64_t> list) {
+    Napi::Array array = Napi::Array::New(napi, list.size());
+    uint32_t i = 0;
+    for (const uint64_t value : list) array.Set(i++, Napi::Number::New(napi, static_cast<double>(value)));
+    return array;
+  };
+  const BatchCounts& batches = core.batch_counts;
+  Napi::Object result = Napi::Object::New(napi);
+  result.Set("counts", numbers({counts[0], counts[1], counts[2], counts[3], counts[4], counts[5]}));
+  result.Set("batches", numbers({batches.count, batches.rows, batches.in_place, batches.by_reason[0], batches.by_reason[1],
+                                 batches.by_reason[2], batches.by_reason[3], batches.by_reason[4]}));
+  result.Set("stages", stages);
+  result.Set("memory", numbers({core.slab().size(), core.slab().used()}));
+  return result;
+}
+
+napi_value PortCalls::reset_stats(napi_env env, napi_callback_info info) {
+  const auto call = read<1>(env, info);
+  Port* port = call.self->port();
+  if (port == nullptr) return Napi::Env(env).Undefined();
+  port->core().reset_stats();
+  return nullptr;
+}
+
+Napi::Object make_port_object(Napi::Env env, PortObject* self) {
+  Napi::Object object = Napi::Object::New(env);
+  const struct {
+    const char* name;
+    napi_callback call;
+  } functions[] = {
+      {"submit", PortCalls::submit},       {"take", PortCalls::take},
+      {"runSync", PortCalls::run_sync},    {"releaseSync", PortCalls::release_sync},
+      {"lease", PortCalls::lease},         {"allocate", PortCalls::allocate},
+      {"abandon", PortCalls::abandon},     {"cancel", PortCalls::cancel},
+      {"release", PortCalls::release},     {"message", PortCalls::message},
+      {"takeOutput", PortCalls::take_output}, {"wrap", PortCalls::wrap},
+      {"detach", PortCalls::detach},       {"share", PortCalls::share},
+      {"keep", PortCalls::keep},           {"inFlight", PortCalls::in_flight},
+      {"stats", PortCalls::stats},         {"resetStats", PortCalls::reset_stats},
+      {"close", PortCalls::close},
+  };
+  for (const auto& [name, call] : functions) PortCalls::add_function(env, object, self, name, call);
+  Port* port = self->port();
+  ModelCore& core = port->core();
+  const auto memory = [&](void* data, size_t bytes) {
+    return Napi::Value(env, PortCalls::external(env, self, data, bytes));
+  };
+  object.Set("slab", memory(core.slab().data(), core.slab().size()));
+  object.Set("records", memory(port->records(), port->records_bytes()));
+  object.Set("taken", memory(port->taken(), Port::kTakeLimit * sizeof(uint32_t)));
+  object.Set("staging", memory(port->staging(), std::max<size_t>(1, core.spec().inputs.size()) * sizeof(StagedInput)));
+  object.Set("stride", Napi::Number::New(env, static_cast<double>(record_stride(core.spec().outputs.size()))));
+  object.Set("slots", Napi::Number::New(env, core.slots()));
+  object.Set("homeSlots", Napi::Number::New(env, core.home_slots()));
+  Napi::Array homes = Napi::Array::New(env);
+  for (uint32_t i = 0; core.home_slots() > 0 && i < core.spec().inputs.size(); ++i) {
+    homes.Set(i, Napi::Number::New(env, static_cast<double>(core.home_offset(i))));
+  }
+  object.Set("homeOffsets", homes);
+  object.Set("info", Napi::String::New(env, core.options().info));
+  return object;
+}
+
+}  // namespace subten

@@ -1,0 +1,44 @@
+// The JS object of a port: functions that close over the native port, and the memory both sides share.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+
+#include "executor/model_core.h"
+#include "executor/port.h"
+
+namespace subten {
+
+class PortObject {
+ public:
+  // The object, or undefined with `status` set. `on_wake` is called on this thread when completions may be waiting.
+  static Napi::Value create(Napi::Env env, const std::shared_ptr<ModelCore>& core, Napi::Function on_wake,
+                            Status* status);
+
+  Port* port() noexcept { return port_.get(); }
+
+ private:
+  friend struct PortCalls;
+
+  static void wake(void* context) noexcept;
+  static void call_js(napi_env env, napi_value on_wake, void* context, void* data);
+  static void on_env_end(void* self);
+
+  void close_native() noexcept;
+  void keep_alive() noexcept;
+  void drop() noexcept;  // one JS object that referred to this is gone
+
+  napi_env env_ = nullptr;
+  std::shared_ptr<Port> port_;
+  std::shared_ptr<Slab> slab_;
+  std::shared_ptr<CoreEnd> end_;
+  napi_threadsafe_function tsfn_ = nullptr;
+  std::string message_;
+  uint32_t users_ = 0;
+  bool held_ = false;  // the thread-safe function keeps the process alive now
+  enum class Keep : uint8_t { kInFlight, kAlways, kNever } keep_ = Keep::kInFlight;
+};
+
+}  // namespace subten

@@ -1,0 +1,44 @@
+#include "node/values.h"
+
+namespace subten {
+
+std::vector<TensorSpec> tensors_from_js(const Napi::Value& value) {
+  std::vector<TensorSpec> tensors;
+  if (!value.IsArray()) return tensors;
+  const Napi::Array array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Object object = array.Get(i).As<Napi::Object>();
+    TensorSpec tensor;
+    tensor.name = get_string(object, "name");
+    const auto type = static_cast<size_t>(get_number(object, "type", 0));
+    tensor.type = static_cast<DataType>(type < kDataTypeCount ? type : 0);
+    tensor.optional = get_bool(object, "optional");
+    tensor.ragged = get_bool(object, "ragged");
+    const Napi::Array shape = object.Get("shape").As<Napi::Array>();
+    for (uint32_t dim = 0; dim < shape.Length(); ++dim) {
+      tensor.shape.push_back(shape.Get(dim).As<Napi::Number>().Int64Value());
+    }
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+Napi::Array tensors_to_js(Napi::Env env, const std::vector<TensorSpec>& tensors) {
+  Napi::Array array = Napi::Array::New(env, tensors.size());
+  for (uint32_t i = 0; i < tensors.size(); ++i) {
+    const TensorSpec& tensor = tensors[i];
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", tensor.name);
+    object.Set("type", Napi::Number::New(env, static_cast<double>(tensor.type)));
+    object.Set("optional", Napi::Boolean::New(env, tensor.optional));
+    Napi::Array shape = Napi::Array::New(env, tensor.shape.size());
+    for (uint32_t dim = 0; dim < tensor.shape.size(); ++dim) {
+      shape.Set(dim, Napi::Number::New(env, static_cast<double>(tensor.shape[dim])));
+    }
+    object.Set("shape", shape);
+    array.Set(i, object);
+  }
+  return array;
+}
+
+}  // namespace subten

@@ -1,0 +1,40 @@
+// Small conversions between N-API values and ours. The only place that knows both.
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "memory/status.h"
+#include "memory/tensor.h"
+
+namespace subten {
+
+// { status, message }: the form in which errors cross; the TypeScript side throws.
+inline Napi::Object to_js(Napi::Env env, const Status& status) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("status", Napi::Number::New(env, static_cast<double>(status.code)));
+  object.Set("message", Napi::String::New(env, status.message));
+  return object;
+}
+
+inline std::string get_string(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+
+inline double get_number(const Napi::Object& object, const char* name, double otherwise) {
+  const Napi::Value value = object.Get(name);
+  return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : otherwise;
+}
+
+inline bool get_bool(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  return value.IsBoolean() && value.As<Napi::Boolean>().Value();
+}
+
+std::vector<TensorSpec> tensors_from_js(const Napi::Value& value);
+Napi::Array tensors_to_js(Napi::Env env, const std::vector<TensorSpec>& tensors);
+
+}  // namespace subten

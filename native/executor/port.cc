@@ -167,10 +167,7 @@ bool Port::cancel(uint32_t slot, uint32_t generation) noexcept {
 uint32_t Port::release(uint32_t slot, uint32_t generation) noexcept {
   if (!mine(slot, generation)) return generation;
   Descriptor& descriptor = core_->descriptor(slot);
-  if (RequestWord::phase(descriptor.state.load()) == Phase::kIdle) {
-    core_->release_extents(slot);
-    return descriptor.state.recycle();
-  }
+  if (RequestWord::phase(descriptor.state.load()) == Phase::kIdle) return generation;
   if (!descriptor.state.drop_js(generation)) return generation;
   drop_outputs(slot);
   return descriptor.state.recycle();
@@ -182,24 +179,24 @@ void Port::wake() noexcept {
   gate_.leave();
 }
 
-uint32_t Port::take(uint32_t limit, bool polling) noexcept {
+int32_t Port::take(uint32_t limit, bool polling) noexcept {
   retire();
   ring_.disarm();
+  if (limit == 0) return 0;  // only retires: the caller comes back for more by itself
   limit = std::min(limit, kTakeLimit);
   do {
     taken_count_ = ring_.take(taken_.data(), limit);
     if (taken_count_ > 0) break;
     if (polling && in_flight_ > 0 && monotonic_ns() - poll_since_ns_ < kPollWindowNs &&
         !process_state().spin.exhausted()) {
-      return 0;
+      return kPollAgain;
     }
-    poll_advised_ = false;
   } while (ring_.arm());
   if (taken_count_ > 0) {
     drained_ns_ = monotonic_ns();
     poll_since_ns_ = drained_ns_;
   }
-  return taken_count_;
+  return static_cast<int32_t>(taken_count_);
 }
 
 void Port::retire() noexcept {

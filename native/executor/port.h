@@ -66,13 +66,14 @@ class Port {
   Code submit(const Submission& submission, std::string* message) noexcept;
 
   bool cancel(uint32_t slot, uint32_t generation) noexcept;
-  // An explicit slot is given back, or made ready for the next submit. Its new generation, or the old one when the
-  // slot is not this port's or has not ended.
+  // Drops the results of an explicit slot that has ended, so that it can be submitted again: its new generation. The
+  // old one when there is nothing to drop. Its input extents stay.
   uint32_t release(uint32_t slot, uint32_t generation) noexcept;
 
   // Retires what the last take returned and returns the next completions: their records in taken(). When there is
-  // none it arms the wake and returns 0, except while `polling`.
-  uint32_t take(uint32_t limit, bool polling) noexcept;
+  // none it arms the wake and returns 0; while `polling` is worth it, it arms nothing and returns kPollAgain.
+  static constexpr int32_t kPollAgain = -1;
+  int32_t take(uint32_t limit, bool polling) noexcept;
   uint32_t* taken() noexcept { return taken_.data(); }
   // The message of an error record of the current take.
   const char* error_message(uint32_t record) const noexcept;

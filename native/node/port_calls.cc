@@ -87,12 +87,9 @@ struct PortCalls {
     const auto call = read<2>(env, info);
     Port* port = call.self->port();
     if (port == nullptr) return integer(env, 0);
-    const uint32_t count = port->take(whole(call.number[0]), call.number[1] != 0);
-    if (count == 0) {
-      call.self->keep_alive();
-      if (port->poll_advised()) return integer(env, -1);
-    }
-    return integer(env, static_cast<int32_t>(count));
+    const int32_t count = port->take(whole(call.number[0]), call.number[1] != 0);
+    if (count == 0) call.self->keep_alive();
+    return integer(env, count);
   }
 
   static napi_value run_sync(napi_env env, napi_callback_info info) {

@@ -8,6 +8,8 @@ export interface TensorSpec {
   readonly datatype: Datatype
   readonly shape: readonly number[]
   readonly optional?: boolean
+  /** The shape the engine gets, where config.pbtxt reshapes the tensor. */
+  readonly engineShape?: readonly number[]
 }
 
 /** `{ data, shape?, datatype? }`; numbers[] are converted where the datatype is known from the model. */

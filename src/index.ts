@@ -1,0 +1,26 @@
+export { type ArrayOf, type Datatype, type NumericData, type TensorData } from './runtime/datatype.js'
+export { withDeadline } from './runtime/deadline.js'
+export type { InferEvent } from './runtime/diagnostics.js'
+export type { ErrorCode } from './runtime/error-table.js'
+export { SubtenError, type SubtenErrorOptions } from './runtime/errors.js'
+export { attach, load } from './runtime/load.js'
+export type { ModelAt, Models, TypedModel } from './runtime/models.js'
+export type { RequestCounts, Stage, StageSummary, Stats } from './runtime/stats.js'
+export { Tensor } from './runtime/tensor.js'
+export type {
+  BatchReason,
+  ClaimOptions,
+  InferManyOptions,
+  InferOptions,
+  Inputs,
+  InputValue,
+  LoadOptions,
+  Model,
+  Outputs,
+  Settled,
+  ShareToken,
+  Slot,
+  TensorInput,
+  TensorSpec,
+  Timing,
+} from './runtime/types.js'

@@ -1,0 +1,148 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { errorFromNative, SubtenError } from './errors.js'
+
+/** An error as it crosses from native code. */
+export interface NativeStatus {
+  readonly status: number
+  readonly message: string
+}
+
+export interface NativeTensor {
+  readonly name: string
+  /** Index into DATATYPES. */
+  readonly type: number
+  readonly shape: number[]
+  readonly optional: boolean
+  readonly ragged?: boolean
+}
+
+export interface NativeModelHandle {
+  readonly handle: object
+  readonly inputs: NativeTensor[]
+  readonly outputs: NativeTensor[]
+  readonly metadata: Record<string, string>
+  readonly async: boolean
+}
+
+export interface NativeStats {
+  readonly counts: number[]
+  readonly batches: number[]
+  /** Nanoseconds: [sum, max, value, count, value, count, …] for each stage. */
+  readonly stages: Float64Array[]
+  readonly memory: number[]
+}
+
+/** A port of the native core; see native/node/port_calls.cc. Functions that return numbers return -code on failure. */
+export interface NativePort {
+  submit(slot: number, generation: number, rows: number, priority: number, deadlineMs: number, timeoutUs: number, flags: number): number
+  take(limit: number, polling: number): number
+  runSync(slot: number, generation: number, rows: number, priority: number, deadlineMs: number, timeoutUs: number, flags: number): number
+  releaseSync(): void
+  lease(pairs: Uint32Array): number
+  allocate(slot: number, generation: number, input: number, bytes: number): number
+  abandon(slot: number, generation: number): void
+  cancel(slot: number, generation: number): boolean
+  release(slot: number, generation: number): number
+  /** Of a record, or of the last failed call when `record` is -1. */
+  message(record: number): string
+  takeOutput(record: number, output: number): ArrayBuffer
+  wrap(offset: number, bytes: number): ArrayBuffer
+  detach(buffer: ArrayBuffer): void
+  share(): string
+  keep(mode: 0 | 1 | 2): void
+  inFlight(): number
+  stats(): NativeStats
+  resetStats(): void
+  close(): Promise<unknown>
+  readonly slab: ArrayBuffer
+  readonly records: ArrayBuffer
+  readonly taken: ArrayBuffer
+  readonly staging: ArrayBuffer
+  readonly stride: number
+  readonly slots: number
+  readonly homeSlots: number
+  readonly homeOffsets: number[]
+  readonly info: string
+}
+
+export interface NativeAddon {
+  readonly version: string
+  configure(options: { onnxruntimeLibrary: string }): void
+  engines(): (NativeStatus & { name: string; version: string; library: string })[]
+  cpus(): { online: number; affinity: number; quota: number; used: number; throttled: number }
+  layout(): Record<string, number> & { datatypes: string[] }
+  openModel(options: object): Promise<NativeModelHandle | NativeStatus>
+  createPort(handle: object, options: object, onWake: () => void): NativePort | NativeStatus
+  attachPort(id: string, onWake: () => void): NativePort | NativeStatus
+}
+
+/** Throws when a native call answered with a status. */
+export function succeeded<T extends object>(result: T | NativeStatus): T {
+  if ('status' in result && typeof result.status === 'number') {
+    throw errorFromNative(result.status, (result as NativeStatus).message)
+  }
+  return result as T
+}
+
+let loaded: { addon: NativeAddon; path: string } | undefined
+
+/** The addon, loaded on first use, so that importing subten never fails. */
+export function addon(): NativeAddon {
+  return load().addon
+}
+
+export function addonPath(): string {
+  return load().path
+}
+
+function load(): { addon: NativeAddon; path: string } {
+  if (loaded) return loaded
+  const require = createRequire(import.meta.url)
+  const root = packageRoot()
+  let path = ''
+  try {
+    const find = require('node-gyp-build') as { path(root: string): string }
+    path = find.path(root)
+    const native = require(path) as NativeAddon
+    native.configure({ onnxruntimeLibrary: onnxruntimeLibrary(require, root) })
+    loaded = { addon: native, path }
+    return loaded
+  } catch (cause) {
+    throw new SubtenError(
+      'UNSUPPORTED_PLATFORM',
+      `the native addon ${path || `for ${process.platform}-${process.arch}`} cannot be loaded: ${reason(cause)}`,
+      {
+        cause,
+        remedy: existsSync(join(root, 'native'))
+          ? `Build it: \`npm run build\` in a checkout, or \`npm i --no-save cmake-js node-addon-api node-api-headers && node ${join('node_modules', 'subten', 'scripts', 'build-native.mjs')}\` where subten is a dependency.`
+          : 'Use Linux x64 with glibc and Node 20.20 or newer.',
+      },
+    )
+  }
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)
+}
+
+function packageRoot(): string {
+  let directory = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(directory, 'package.json')) && dirname(directory) !== directory) directory = dirname(directory)
+  return directory
+}
+
+/** The library of the platform package, or '' where it is not installed: native code then goes on searching. */
+function onnxruntimeLibrary(require: NodeJS.Require, root: string): string {
+  const name = `@subten/onnxruntime-${process.platform}-${process.arch}`
+  try {
+    const library = join(dirname(require.resolve(`${name}/package.json`)), 'lib', 'libsubten_onnxruntime.so.1')
+    if (existsSync(library)) return library
+  } catch {
+    // not installed: a bundle may have it beside the package root
+  }
+  const beside = join(root, 'npm', name.replace('@subten/', ''), 'lib', 'libsubten_onnxruntime.so.1')
+  return existsSync(beside) ? beside : ''
+}

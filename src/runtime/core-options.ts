@@ -1,0 +1,61 @@
+import type { ModelConfig, QueuePolicy } from '../repository/config-types.js'
+import { SubtenError } from './errors.js'
+import type { LoadOptions } from './types.js'
+
+const WAKE = { auto: 0, latency: 1, powersave: 2 } as const
+const DEFAULT_QUEUE = 4096
+const MAX_QUEUE = 32_768
+
+/** The options of `load` that concern the core, checked. */
+export function checkOptions(options: LoadOptions): void {
+  const wrong = (field: string, needs: string): SubtenError =>
+    new SubtenError('CONFIG_INVALID', `options: ${field}: ${needs}, not ${JSON.stringify(options[field])}`, { details: { field } })
+  if (options.wake !== undefined && !(options.wake in WAKE)) throw wrong('wake', "must be 'auto', 'latency' or 'powersave'")
+  if (options.whenFull !== undefined && options.whenFull !== 'reject' && options.whenFull !== 'wait') {
+    throw wrong('whenFull', "must be 'reject' or 'wait'")
+  }
+  const { memoryMb, maxQueueSize } = options
+  if (memoryMb !== undefined && !(typeof memoryMb === 'number' && memoryMb > 0 && memoryMb <= 65536)) {
+    throw wrong('memoryMb', 'must be a number of MiB above 0, at most 65536')
+  }
+  if (maxQueueSize !== undefined && !(Number.isInteger(maxQueueSize) && maxQueueSize > 0 && maxQueueSize <= MAX_QUEUE)) {
+    throw wrong('maxQueueSize', `must be a whole number of requests from 1 to ${MAX_QUEUE}`)
+  }
+  if (options.slo !== undefined) {
+    throw new SubtenError('NOT_SUPPORTED', 'options: slo: scheduling by deadline is not built yet; use deadlineMs and max_queue_delay_microseconds')
+  }
+}
+
+/** What `createPort` takes: config.pbtxt and options, in native terms. */
+export function coreOptions(config: ModelConfig, options: LoadOptions, info: string, decoupled: boolean): object {
+  const batching = config.dynamic_batching
+  const levels = batching?.priority_levels ?? 0
+  const policies = batching?.priority_queue_policy ?? {}
+  const policy = (level: number): object =>
+    levelPolicy((policies as Record<string, QueuePolicy>)[level] ?? batching?.default_queue_policy, options.maxQueueSize)
+  return {
+    maxBatchSize: config.max_batch_size,
+    dynamic: batching !== undefined && config.max_batch_size > 0,
+    preferred: batching?.preferred_batch_size ?? [],
+    maxQueueDelayUs: batching?.max_queue_delay_microseconds ?? 0,
+    preserveOrdering: batching?.preserve_ordering ?? false,
+    defaultLevel: batching?.default_priority_level || 1,
+    levels: Array.from({ length: Math.max(1, levels) }, (_, i) => policy(i + 1)),
+    instances: config.instance_group.reduce((sum, group) => sum + group.count, 0),
+    wake: WAKE[options.wake ?? 'auto'],
+    memoryBytes: Math.ceil((options.memoryMb ?? 64) * 1024 * 1024),
+    maxQueueSize: options.maxQueueSize ?? DEFAULT_QUEUE,
+    debug: options.debug === true,
+    decoupled,
+    info,
+  }
+}
+
+function levelPolicy(policy: QueuePolicy | undefined, maxQueueSize: number | undefined): object {
+  return {
+    maxQueueSize: Math.min(MAX_QUEUE, maxQueueSize ?? (policy?.max_queue_size || DEFAULT_QUEUE)),
+    timeoutUs: policy?.default_timeout_microseconds ?? 0,
+    timeoutDelays: policy?.timeout_action === 'DELAY',
+    allowTimeoutOverride: policy?.allow_timeout_override ?? false,
+  }
+}

@@ -1,0 +1,27 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { SubtenError } from './errors.js'
+
+let storage: AsyncLocalStorage<number> | undefined
+
+/**
+ * Runs `fn` with a deadline: every `infer` awaited in it has at most what is left of `ms` milliseconds.
+ * An inner deadline never extends an outer one.
+ */
+export function withDeadline<T>(ms: number, fn: () => T): T {
+  if (!Number.isFinite(ms) || ms < 0) throw new SubtenError('INVALID_INPUT', `withDeadline: ${ms} is no number of milliseconds`)
+  storage ??= new AsyncLocalStorage<number>()
+  const mine = performance.now() + ms
+  return storage.run(Math.min(mine, storage.getStore() ?? Number.POSITIVE_INFINITY), fn)
+}
+
+/** Milliseconds left for a request that asks for `deadlineMs`; -1: no deadline. Costs nothing until withDeadline is used. */
+export function budgetLeft(deadlineMs: number | undefined): number {
+  if (deadlineMs !== undefined && (typeof deadlineMs !== 'number' || Number.isNaN(deadlineMs))) {
+    throw new SubtenError('INVALID_INPUT', `deadlineMs must be a number of milliseconds, not ${deadlineMs}`)
+  }
+  const own = deadlineMs === undefined || deadlineMs === Number.POSITIVE_INFINITY ? -1 : Math.max(0, deadlineMs)
+  const ambient = storage?.getStore()
+  if (ambient === undefined) return own
+  const left = Math.max(0, ambient - performance.now())
+  return own < 0 ? left : Math.min(own, left)
+}

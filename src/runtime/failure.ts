@@ -1,0 +1,26 @@
+import { errorFromNative, SubtenError } from './errors.js'
+
+/**
+ * Why a request failed. Promises inside the port *resolve* with it; `infer` throws the error from its own frame, so
+ * that the stack of the error shows the caller.
+ */
+export class Failure {
+  readonly #make: () => unknown
+
+  constructor(make: () => unknown) {
+    this.#make = make
+  }
+
+  /** What the caller's promise rejects with. */
+  error(): unknown {
+    return this.#make()
+  }
+
+  static native(status: number, message: string): Failure {
+    return new Failure(() => errorFromNative(status, message))
+  }
+
+  static of(...args: ConstructorParameters<typeof SubtenError>): Failure {
+    return new Failure(() => new SubtenError(...args))
+  }
+}

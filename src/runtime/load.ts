@@ -1,0 +1,170 @@
+import './dispose.js'
+import { checkAgainst } from '../repository/check-against.js'
+import { completeConfig, type ModelSpec } from '../repository/complete-config.js'
+import type { ConfigDocument } from '../repository/config-document.js'
+import { toKserveDatatype } from '../repository/datatypes.js'
+import { readLabels } from '../repository/labels.js'
+import type { ModelConfig } from '../repository/config-types.js'
+import { resolveConfig } from '../repository/model-config.js'
+import { type ConfigOverrides, isConfigField } from '../repository/overrides.js'
+import { type LocatedModel, locate } from '../repository/repository.js'
+import { unsupportedSettings } from '../repository/unsupported.js'
+import { addon, type NativeModelHandle, type NativeTensor, succeeded } from './binding.js'
+import { checkOptions, coreOptions } from './core-options.js'
+import { DATATYPES, type Datatype } from './datatype.js'
+import { SubtenError } from './errors.js'
+import { type ModelInfo, NativeModel } from './model.js'
+import type { ModelAt } from './models.js'
+import type { LoadOptions, Model, ShareToken, TensorSpec } from './types.js'
+import { warmUp } from './warmup.js'
+
+/** Options of `load` that are not settings of config.pbtxt. */
+const OWN_OPTIONS = new Set(['engine', 'engineLibrary', 'version', 'wake', 'slo', 'memoryMb', 'maxQueueSize', 'whenFull', 'debug', 'parameters'])
+
+/**
+ * Loads a model: a directory in Triton's layout (`config.pbtxt` optional) or one `.onnx` file.
+ *
+ * @throws SubtenError MODEL_NOT_FOUND, MODEL_INVALID, CONFIG_INVALID (with file, line and field), ENGINE_NOT_FOUND,
+ *   ENGINE_VERSION, NOT_SUPPORTED, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM
+ */
+export async function load<P extends string>(path: P, options: LoadOptions = {}): Promise<ModelAt<P>> {
+  checkOptions(options)
+  const located = await locate(path, {
+    ...(options.version === undefined ? {} : { version: options.version }),
+    overrides: overridesOf(options),
+  })
+  const engine = options.engine ?? located.engine.engine
+  const handle = await openModel(located, engine, options)
+  return (await openCore(located, engine, handle, options)) as unknown as ModelAt<P>
+}
+
+/** A handle on a model that another environment of this process has loaded; both use one queue. */
+export function attach(token: ShareToken): Model {
+  if (typeof token !== 'object' || token === null || token.subten !== 1 || typeof token.id !== 'string') {
+    throw new SubtenError('INVALID_INPUT', 'attach() takes what model.share() returned')
+  }
+  // The description comes with the port: open it before the model object is made.
+  let wake: (() => void) | undefined
+  const native = succeeded(addon().attachPort(token.id, () => wake?.()))
+  return new NativeModel(JSON.parse(native.info) as ModelInfo, (onWake) => {
+    wake = onWake
+    return native
+  })
+}
+
+function overridesOf(options: LoadOptions): ConfigOverrides {
+  const overrides: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || OWN_OPTIONS.has(name)) continue
+    if (!isConfigField(name)) {
+      throw new SubtenError('CONFIG_INVALID', `options: ${name}: unknown option`, {
+        details: { field: name },
+        remedy: `Options are ${[...OWN_OPTIONS].join(', ')} and the settings of config.pbtxt by their own names.`,
+      })
+    }
+    overrides[name] = value
+  }
+  if (options.parameters !== undefined) {
+    const entries = Object.entries(options.parameters).map(([key, value]) => [key, { string_value: String(value) }])
+    overrides.parameters = Object.fromEntries(entries)
+  }
+  return overrides as ConfigOverrides
+}
+
+async function openModel(located: LocatedModel, engine: string, options: LoadOptions): Promise<NativeModelHandle> {
+  if (engine === 'triton' || engine === 'tensorrt') {
+    throw new SubtenError('ENGINE_NOT_FOUND', `model '${located.name}' needs the engine ${engine} (backend "${located.engine.backend}"), which this version of subten does not have`, {
+      remedy: 'Use a model whose backend is onnxruntime or subten_null.',
+    })
+  }
+  const partial = resolveConfig(located.document, { partial: true })
+  return succeeded(
+    await addon().openModel({
+      engine,
+      modelPath: located.file ?? '',
+      libraryPath: options.engineLibrary ?? '',
+      parameters: Object.entries(partial.parameters).map(([key, value]) => [key, value.string_value]),
+      inputs: configTensors(partial, 'input'),
+      outputs: configTensors(partial, 'output'),
+      maxBatchSize: partial.max_batch_size,
+    }),
+  )
+}
+
+/** Tensors of the configuration in native terms: full shapes as the engine sees them. */
+function configTensors(config: ModelConfig, kind: 'input' | 'output'): Omit<NativeTensor, 'optional'>[] {
+  const batch = config.max_batch_size > 0 ? [-1] : []
+  return config[kind].map((tensor) => ({
+    name: tensor.name,
+    type: Math.max(0, DATATYPES.indexOf((toKserveDatatype(tensor.data_type) ?? 'FP32') as Datatype)),
+    shape: [...batch, ...(tensor.reshape?.shape ?? tensor.dims)],
+    optional: 'optional' in tensor && tensor.optional === true,
+    ragged: 'allow_ragged_batch' in tensor && tensor.allow_ragged_batch === true,
+  }))
+}
+
+async function openCore(located: LocatedModel, engine: string, handle: NativeModelHandle, options: LoadOptions): Promise<NativeModel> {
+  const spec: ModelSpec = { inputs: handle.inputs.map(specOf), outputs: handle.outputs.map(specOf) }
+  const document = completeConfig(located.document, spec)
+  const config = resolveConfig(document, located.directory === undefined ? {} : { modelName: located.name })
+  checkAgainst(document, config, spec)
+  refuseUnsupported(document)
+  const decoupled = config.model_transaction_policy?.decoupled === true || Number(config.parameters.parts?.string_value ?? 1) !== 1
+  const info: ModelInfo = {
+    name: located.name,
+    version: String(located.version),
+    engine,
+    maxBatchSize: config.max_batch_size,
+    inputs: handle.inputs.map((tensor) => publicSpec(tensor, config, 'input')),
+    outputs: handle.outputs.map((tensor) => publicSpec(tensor, config, 'output')),
+    metadata: handle.metadata,
+    labels: await labelsOf(located, config),
+    config: config as unknown as Record<string, unknown>,
+    whenFull: options.whenFull ?? 'reject',
+    decoupled,
+  }
+  const native = coreOptions(config, options, JSON.stringify(info), decoupled)
+  const model = new NativeModel(info, (onWake) => succeeded(addon().createPort(handle.handle, native, onWake)))
+  try {
+    await warmUp(model, config, located)
+  } catch (error) {
+    await model.close()
+    throw error
+  }
+  return model
+}
+
+function specOf(tensor: NativeTensor): TensorSpec {
+  const datatype = DATATYPES[tensor.type] as Datatype
+  return { name: tensor.name, datatype, shape: tensor.shape, ...(tensor.optional ? { optional: true } : {}) }
+}
+
+/** As users see it: the dims of the configuration where it has the tensor, which may be narrower or reshaped. */
+function publicSpec(tensor: NativeTensor, config: ModelConfig, kind: 'input' | 'output'): TensorSpec {
+  const spec = specOf(tensor)
+  const written = config[kind].find((each) => each.name === tensor.name)
+  if (written === undefined) return spec
+  const batch = config.max_batch_size > 0 ? [-1] : []
+  const shape = [...batch, ...written.dims]
+  const reshaped = written.reshape !== undefined
+  return { ...spec, shape, ...(reshaped ? { engineShape: [...batch, ...(written.reshape?.shape ?? [])] } : {}) }
+}
+
+function refuseUnsupported(document: ConfigDocument): void {
+  for (const { field, file, line, severity } of unsupportedSettings(document)) {
+    const where = file === undefined ? 'options' : line === undefined ? file : `${file}:${line}`
+    if (severity === 'refuse') {
+      throw new SubtenError('NOT_SUPPORTED', `${where}: ${field} is not supported by this version of subten`, { details: { file, line, field } })
+    }
+    process.emitWarning(`${where}: ${field} has no effect in this version of subten`, { code: 'SUBTEN_SETTING_IGNORED' })
+  }
+}
+
+async function labelsOf(located: LocatedModel, config: ModelConfig): Promise<Record<string, readonly string[]>> {
+  const labels: Record<string, readonly string[]> = Object.create(null)
+  for (const [index, output] of config.output.entries()) {
+    if (!output.label_filename || located.directory === undefined) continue
+    labels[output.name] = await readLabels(located.directory, output.label_filename, index)
+  }
+  return labels
+}

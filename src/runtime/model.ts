@@ -1,0 +1,182 @@
+import './dispose.js'
+import type { NativePort } from './binding.js'
+import { budgetLeft } from './deadline.js'
+import { inferTraced, traceInfer } from './diagnostics.js'
+import { SubtenError } from './errors.js'
+import { eventLoopLateness, watchEventLoop } from './event-loop.js'
+import { Failure } from './failure.js'
+import { Port } from './port.js'
+import { Claims } from './slot.js'
+import { Snapshot } from './snapshot.js'
+import type { Stats } from './stats.js'
+import type {
+  ClaimOptions,
+  InferManyOptions,
+  InferOptions,
+  Inputs,
+  Model,
+  Outputs,
+  Settled,
+  ShareToken,
+  Slot,
+  TensorSpec,
+} from './types.js'
+
+/** What every environment that uses a core must know; kept with the core as JSON. */
+export interface ModelInfo {
+  readonly name: string
+  readonly version: string
+  readonly engine: string
+  readonly maxBatchSize: number
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  readonly metadata: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, readonly string[]>>
+  readonly config: Readonly<Record<string, unknown>>
+  readonly whenFull: 'reject' | 'wait'
+  readonly decoupled: boolean
+}
+
+/** One environment's handle on a loaded model. */
+export class NativeModel implements Model {
+  readonly name: string
+  readonly version: string
+  readonly engine: string
+  readonly maxBatchSize: number
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+  readonly metadata: Readonly<Record<string, string>>
+  readonly config: Readonly<Record<string, unknown>>
+  readonly #info: ModelInfo
+  readonly #port: Port
+  readonly #claims: Claims
+  readonly #unwatch: () => void
+  #closing: Promise<void> | undefined
+
+  /** `open` makes the native port; it is given what to call when completions may be waiting. */
+  constructor(info: ModelInfo, open: (onWake: () => void) => NativePort) {
+    let target: WeakRef<Port> | undefined
+    // The thread-safe function holds this closure for ever: a strong reference would keep an abandoned model alive.
+    const native = open(() => target?.deref()?.onWake())
+    this.#info = info
+    this.name = info.name
+    this.version = info.version
+    this.engine = info.engine
+    this.maxBatchSize = info.maxBatchSize
+    this.inputs = info.inputs
+    this.outputs = info.outputs
+    this.metadata = info.metadata
+    this.config = info.config
+    this.#port = new Port(native, info.inputs, info.outputs, info.maxBatchSize)
+    target = new WeakRef(this.#port)
+    this.#claims = new Claims(this.#port, info.name, info.inputs, info.maxBatchSize)
+    this.#unwatch = watchEventLoop()
+  }
+
+  labels(output: string): readonly string[] | undefined {
+    return Object.hasOwn(this.#info.labels, output) ? this.#info.labels[output] : undefined
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined
+  }
+
+  async infer(inputs: Inputs, options?: InferOptions): Promise<Outputs> {
+    if (inferTraced()) {
+      const event = { model: this.name, version: this.version, id: options?.id }
+      return traceInfer(event, () => this.#infer(inputs, options, this.#info.whenFull === 'wait'))
+    }
+    const result = await this.#request(inputs, options, this.#info.whenFull === 'wait')
+    if (result instanceof Failure) throw result.error()
+    return result
+  }
+
+  async #infer(inputs: Inputs, options: InferOptions | undefined, wait: boolean): Promise<Outputs> {
+    const result = await this.#request(inputs, options, wait)
+    if (result instanceof Failure) throw result.error()
+    return result
+  }
+
+  #request(inputs: Inputs, options: InferOptions | undefined, wait: boolean): Promise<Outputs | Failure> {
+    if (this.#closing !== undefined) throw this.#closedError()
+    if (this.#info.decoupled) throw new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled: it may answer a request with any number of responses, which infer() cannot return`)
+    const priority = options?.priority
+    if (priority !== undefined && (!Number.isInteger(priority) || priority < 0)) {
+      throw new SubtenError('INVALID_INPUT', `priority must be a whole number from 0, not ${priority}`)
+    }
+    return this.#port.request(inputs, options, budgetLeft(options?.deadlineMs), wait)
+  }
+
+  inferSync(inputs: Inputs, options?: { bytes?: boolean; trace?: boolean }): Outputs {
+    if (this.#closing !== undefined) throw this.#closedError()
+    return this.#port.requestSync(inputs, options?.bytes === true, options?.trace === true)
+  }
+
+  inferMany(rows: readonly Inputs[], options: InferManyOptions & { onError: 'settle' }): Promise<Settled<Outputs>[]>
+  inferMany(rows: readonly Inputs[], options?: InferManyOptions): Promise<Outputs[]>
+  async inferMany(rows: readonly Inputs[], options?: InferManyOptions): Promise<Outputs[] | Settled<Outputs>[]> {
+    if (!Array.isArray(rows)) throw new SubtenError('INVALID_INPUT', 'inferMany needs an array of inputs')
+    // More rows than the queue takes wait for room: the caller gave them all at once and cannot do it better.
+    const all = rows.map((inputs) => this.#infer(inputs, options, true))
+    if (options?.onError !== 'settle') return Promise.all(all)
+    const ended = await Promise.allSettled(all)
+    return ended.map((each) =>
+      each.status === 'fulfilled' ? { ok: true, value: each.value } : { ok: false, error: each.reason as unknown },
+    )
+  }
+
+  async claim(options?: ClaimOptions): Promise<Slot> {
+    if (this.#closing !== undefined) throw this.#closedError()
+    return this.#claims.claim(options)
+  }
+
+  tryClaim(options?: Omit<ClaimOptions, 'signal'>): Slot | null {
+    if (this.#closing !== undefined) throw this.#closedError()
+    return this.#claims.tryClaim(options)
+  }
+
+  stats(): Stats {
+    if (this.#port.closed) throw this.#closedError()
+    return Snapshot.of(this.#port.native.stats(), eventLoopLateness())
+  }
+
+  resetStats(): void {
+    if (this.#port.closed) throw this.#closedError()
+    this.#port.native.resetStats()
+  }
+
+  share(): ShareToken {
+    if (this.#closing !== undefined) throw this.#closedError()
+    return { subten: 1, id: this.#port.native.share() }
+  }
+
+  ref(): this {
+    if (!this.#port.closed) this.#port.native.keep(1)
+    return this
+  }
+
+  unref(): this {
+    if (!this.#port.closed) this.#port.native.keep(2)
+    return this
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#port.idle()
+    this.#claims.releaseAll()
+    this.#unwatch()
+    await this.#port.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #closedError(): SubtenError {
+    return new SubtenError('MODEL_CLOSED', `model '${this.name}' is closed`)
+  }
+}

@@ -1,0 +1,526 @@
+import { AsyncResource } from 'node:async_hooks'
+import { unwatchAbort, watchAbort } from './abort.js'
+import type { NativePort } from './binding.js'
+import { type NumericData, STORAGE } from './datatype.js'
+import { NATIVE_CODES } from './error-table.js'
+import { errorFromNative, SubtenError } from './errors.js'
+import { Failure } from './failure.js'
+import { readyInput } from './inputs.js'
+import { OutputReader, type SlabView } from './outputs.js'
+import { KIND, MAX_RANK, STAGED_BYTES, WORD } from './record.js'
+import type { InferOptions, InputValue, Inputs, Outputs, TensorSpec } from './types.js'
+
+const QUEUE_FULL = -(NATIVE_CODES.indexOf('QUEUE_FULL') + 1)
+const STAGED = 1
+const EXPLICIT = 2
+const MIN_DRAIN = 16
+const MAX_DRAIN = 1024
+/** A turn of the event loop may take this long, milliseconds; the drain limit follows it. */
+const TURN_MS = 0.5
+const STAGED_DOUBLES = STAGED_BYTES / 8
+
+/** Ports with requests in flight: an abandoned model may be collected, but not before its requests have ended. */
+const busy = new Set<Port>()
+/** Immediates armed here would otherwise keep the context of whoever called infer first. */
+const rootResource = new AsyncResource('subten')
+
+/** A request on its way. */
+class Pending {
+  slot = -1
+  generation = 0
+  settled = false
+  constructor(
+    readonly port: Port,
+    readonly resolve: (result: Outputs | Failure) => void,
+    readonly options: InferOptions | undefined,
+    readonly view: SlabView | undefined,
+  ) {}
+
+  settle(result: Outputs | Failure): void {
+    if (this.settled) return
+    this.settled = true
+    const signal = this.options?.signal
+    if (signal) unwatchAbort(signal, this)
+    this.resolve(result)
+  }
+
+  abort(reason: unknown): void {
+    if (this.settled) return
+    this.port.cancel(this)
+    this.settle(new Failure(() => reason))
+  }
+}
+
+/** A submission that did not fit and waits for room (`whenFull: 'wait'`). */
+interface Waiting {
+  readonly pending: Pending
+  readonly since: number
+  readonly deadlineMs: number
+  retry(deadlineMs: number): number
+}
+
+/**
+ * The JS half of a port: writes inputs into the slab, submits, and resolves promises from completions. Every protocol
+ * (claims, states, rings, wakes) runs in native code; here are only a free list of leased slots and the promises.
+ */
+export class Port {
+  readonly native: NativePort
+  readonly #inputs: readonly TensorSpec[]
+  readonly #batching: boolean
+  readonly #maxRows: number
+  readonly #reader: OutputReader
+  readonly #taken: Uint32Array
+  readonly #staging: Float64Array
+  readonly #bytes: Uint8Array
+  /** Fixed one-row inputs of home slots: a view on the whole slab, its element size, first element, elements a row. */
+  readonly #home: { name: string; view: NumericData; start: number; length: number; array: Function }[] = []
+  readonly #free: number[] = []
+  #freeHead = 0
+  readonly #generations: Uint32Array
+  readonly #pendings: (Pending | undefined)[] = []
+  readonly #leased = new Uint32Array(128)
+  readonly #waiting: Waiting[] = []
+  #waitTimer: NodeJS.Timeout | undefined
+  #inFlight = 0
+  #drainLimit = 256
+  #drainScheduled = false
+  #polling = false
+  #idle: (() => void)[] = []
+  closed = false
+
+  constructor(native: NativePort, inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], maxBatchSize: number) {
+    this.native = native
+    this.#inputs = inputs
+    this.#batching = maxBatchSize > 0
+    this.#maxRows = Math.max(1, maxBatchSize)
+    this.#reader = new OutputReader(native, outputs)
+    this.#taken = new Uint32Array(native.taken)
+    this.#staging = new Float64Array(native.staging)
+    this.#bytes = new Uint8Array(native.slab)
+    this.#generations = new Uint32Array(native.slots)
+    if (native.homeSlots > 0) {
+      inputs.forEach((spec, index) => {
+        const { array, bytes } = STORAGE[spec.datatype]
+        const length = spec.shape.slice(this.#batching ? 1 : 0).reduce((a, b) => a * b, 1)
+        const view = new array(native.slab, 0, Math.floor(native.slab.byteLength / bytes))
+        this.#home.push({ name: spec.name, view, start: (native.homeOffsets[index] as number) / bytes, length, array })
+      })
+    }
+  }
+
+  get inFlight(): number {
+    return this.#inFlight + this.#waiting.length
+  }
+
+  /** Submits one request. Resolves with the outputs or a {@link Failure}; throws for inputs that are wrong. */
+  request(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number, wait: boolean): Promise<Outputs | Failure> {
+    if (options?.signal?.aborted) {
+      const reason = options.signal.reason
+      return Promise.resolve(new Failure(() => reason))
+    }
+    const slot = this.takeSlot()
+    if (slot < 0 && !wait) return Promise.resolve(Failure.of('QUEUE_FULL', 'all request slots of the model are in use'))
+    let status = QUEUE_FULL
+    if (slot >= 0) {
+      try {
+        status = this.#submit(slot, inputs, options, deadlineMs, 0)
+      } catch (error) {
+        this.giveSlot(slot)
+        throw error
+      }
+    }
+    return new Promise((resolve) => {
+      const pending = new Pending(this, resolve, options, undefined)
+      if (status >= 0) {
+        this.#track(pending, slot, status)
+        return
+      }
+      if (slot >= 0) this.giveSlot(slot)
+      if (status !== QUEUE_FULL || !wait) {
+        resolve(this.failure(status))
+        return
+      }
+      this.#wait({
+        pending,
+        since: performance.now(),
+        deadlineMs,
+        retry: (left) => {
+          const again = this.takeSlot()
+          if (again < 0) return QUEUE_FULL
+          const result = this.#submit(again, inputs, options, left, 0)
+          if (result >= 0) this.#track(pending, again, result)
+          else this.giveSlot(again)
+          return result
+        },
+      })
+    })
+  }
+
+  /** Submits a claimed slot whose inputs lie in its extents. */
+  requestSlot(
+    slot: number,
+    generation: number,
+    rows: number,
+    stage: () => void,
+    options: InferOptions | undefined,
+    deadlineMs: number,
+    view: SlabView,
+  ): Promise<Outputs | Failure> {
+    if (options?.signal?.aborted) {
+      const reason = options.signal.reason
+      return Promise.resolve(new Failure(() => reason))
+    }
+    stage()
+    const status = this.native.submit(slot, generation, rows, options?.priority ?? 0, deadlineMs, options?.timeoutUs ?? 0, STAGED | EXPLICIT)
+    if (status < 0) return Promise.resolve(this.failure(status))
+    this.#generations[slot] = generation
+    return new Promise((resolve) => this.#track(new Pending(this, resolve, options, view), slot, status))
+  }
+
+  failure(status: number): Failure {
+    return Failure.native(-status, this.native.message(-1) || this.#sentence(-status))
+  }
+
+  #sentence(code: number): string {
+    const name = NATIVE_CODES[code - 1]
+    if (name === 'QUEUE_FULL') return 'the queue of the model, or its memory, is full'
+    if (name === 'MODEL_CLOSED') return 'the model is closed'
+    if (name === 'OUT_OF_MEMORY') return 'the request is larger than the memory of the model'
+    if (name === 'SLOT_RELEASED') return 'the slot has been released'
+    return 'the request was refused'
+  }
+
+  /** Runs one request on this thread. Throws; the outputs are copies. */
+  requestSync(inputs: Inputs, bytes: boolean, trace: boolean): Outputs {
+    const slot = this.takeSlot()
+    if (slot < 0) throw new SubtenError('QUEUE_FULL', 'all request slots of the model are in use')
+    try {
+      const record = this.#submit(slot, inputs, undefined, -1, 0, true)
+      if (record < 0) throw this.failure(record).error()
+      const outputs = this.#reader.read(record, bytes)
+      if (trace) Object.defineProperty(outputs, 'timing', { value: this.timingOf(record), enumerable: false })
+      this.native.releaseSync()
+      return outputs
+    } finally {
+      this.giveSlot(slot)
+    }
+  }
+
+  timingOf(record: number): ReturnType<OutputReader['timing']> {
+    return this.#reader.timing(record, Number(process.hrtime.bigint()))
+  }
+
+  // --- slots ---------------------------------------------------------------------------------------------------------
+
+  /** A free slot, or -1. First in, first out, so that bursts use neighbours. */
+  takeSlot(): number {
+    if (this.#freeHead === this.#free.length) {
+      this.#free.length = 0
+      this.#freeHead = 0
+      const count = this.native.lease(this.#leased)
+      for (let i = 0; i < count; i++) {
+        const slot = this.#leased[2 * i] as number
+        this.#generations[slot] = this.#leased[2 * i + 1] as number
+        this.#free.push(slot)
+      }
+      if (count === 0) return -1
+    }
+    const slot = this.#free[this.#freeHead++] as number
+    if (this.#freeHead > 4096) {
+      this.#free.splice(0, this.#freeHead)
+      this.#freeHead = 0
+    }
+    return slot
+  }
+
+  /** Returns an idle slot; its extents go back to the slab. */
+  giveSlot(slot: number): void {
+    this.native.abandon(slot, this.#generations[slot] as number)
+    this.#free.push(slot)
+  }
+
+  generation(slot: number): number {
+    return this.#generations[slot] as number
+  }
+
+  setGeneration(slot: number, generation: number): void {
+    this.#generations[slot] = generation
+  }
+
+  // --- submitting ------------------------------------------------------------------------------------------------------
+
+  #submit(slot: number, inputs: Inputs, options: InferOptions | undefined, deadlineMs: number, flags: number, sync = false): number {
+    const home = slot < this.native.homeSlots && this.#writeHome(slot, inputs)
+    let rows = 1
+    if (!home) {
+      rows = this.#stage(slot, inputs)
+      if (rows < 0) return rows
+      flags |= STAGED
+    }
+    const call = sync ? this.native.runSync : this.native.submit
+    return call(slot, this.#generations[slot] as number, rows, options?.priority ?? 0, deadlineMs, options?.timeoutUs ?? 0, flags)
+  }
+
+  /** The usual case: exactly the model's inputs, each one row in the right array. False: not the usual case. */
+  #writeHome(slot: number, inputs: Inputs): boolean {
+    const home = this.#home
+    let given = 0
+    for (const _ in inputs) given++
+    if (given !== home.length) return false
+    for (let i = 0; i < home.length; i++) {
+      const { name, view, start, length, array } = home[i] as (typeof home)[number]
+      const value = inputs[name]
+      if (!(value instanceof array) || (value as NumericData).length !== length) return false
+      ;(view as Float32Array).set(value as Float32Array, start + slot * length)
+    }
+    return true
+  }
+
+  /** Any other request: checks every tensor, puts it into an extent, and describes it in the staging area. */
+  #stage(slot: number, inputs: Inputs): number {
+    if (typeof inputs !== 'object' || inputs === null) throw new SubtenError('INVALID_INPUT', 'infer needs an object of tensors by name')
+    this.#checkNames(inputs)
+    let rows = this.#batching ? -1 : 1
+    const generation = this.#generations[slot] as number
+    for (let index = 0; index < this.#inputs.length; index++) {
+      const spec = this.#inputs[index] as TensorSpec
+      const value = Object.hasOwn(inputs, spec.name) ? inputs[spec.name] : undefined
+      if (value === undefined || value === null) {
+        if (!spec.optional) throw new SubtenError('INVALID_INPUT', `input '${spec.name}' is missing`, { details: { tensor: spec.name } })
+        this.#staging[index * STAGED_DOUBLES] = 0
+        continue
+      }
+      const ready = readyInput(spec, value as InputValue, this.#batching)
+      if (this.#batching) {
+        const own = ready.shape[0] as number
+        if (rows === -1) rows = own
+        this.#checkRows(spec, own, rows)
+      }
+      const offset = this.native.allocate(slot, generation, index, ready.bytes)
+      if (offset < 0) return offset
+      ready.write(this.#bytes.subarray(offset, offset + ready.bytes))
+      this.stageInput(index, ready.shape, ready.bytes)
+    }
+    return rows === -1 ? 1 : rows
+  }
+
+  /** Describes input `index` for the next native call. */
+  stageInput(index: number, shape: readonly number[], bytes: number): void {
+    const at = index * STAGED_DOUBLES
+    this.#staging[at] = 1
+    this.#staging[at + 1] = bytes
+    this.#staging[at + 2] = shape.length
+    for (let i = 0; i < shape.length && i < MAX_RANK; i++) this.#staging[at + 3 + i] = shape[i] as number
+  }
+
+  #checkRows(spec: TensorSpec, own: number, rows: number): void {
+    if (own === 0) throw new SubtenError('INVALID_INPUT', `input '${spec.name}' has no rows`, { details: { tensor: spec.name } })
+    if (own !== rows) {
+      throw new SubtenError('INVALID_INPUT', `input '${spec.name}' has ${own} rows, another input has ${rows}`, { details: { tensor: spec.name } })
+    }
+    if (rows > this.#maxRows) {
+      throw new SubtenError('BATCH_TOO_LARGE', `the request has ${rows} rows; the model takes at most ${this.#maxRows}`)
+    }
+  }
+
+  #checkNames(inputs: Inputs): void {
+    for (const name of Object.keys(inputs)) {
+      if (this.#inputs.some((spec) => spec.name === name)) continue
+      const known = this.#inputs.map((spec) => `'${spec.name}'`).join(', ')
+      throw new SubtenError('INVALID_INPUT', `the model has no input '${name}'; it takes ${known}`, { details: { tensor: name } })
+    }
+  }
+
+  #track(pending: Pending, slot: number, status: number): void {
+    pending.slot = slot
+    pending.generation = this.#generations[slot] as number
+    this.#pendings[slot] = pending
+    if (this.#inFlight++ === 0) busy.add(this)
+    const signal = pending.options?.signal
+    if (signal) watchAbort(signal, pending)
+    if (status === 1 && !this.#polling) {
+      this.#polling = true
+      rootResource.runInAsyncScope(setImmediate, undefined, this.#poll)
+    }
+  }
+
+  // --- waiting for room ------------------------------------------------------------------------------------------------
+
+  #wait(entry: Waiting): void {
+    this.#waiting.push(entry)
+    const signal = entry.pending.options?.signal
+    if (signal) watchAbort(signal, entry.pending)
+    if (this.#inFlight === 0) this.#armWaitTimer()
+  }
+
+  /** Room may come from other environments, of which this one hears nothing. */
+  #armWaitTimer(): void {
+    this.#waitTimer ??= setTimeout(() => {
+      this.#waitTimer = undefined
+      this.#retryWaiting()
+    }, 1)
+  }
+
+  #retryWaiting(): void {
+    let done = 0
+    for (; done < this.#waiting.length; done++) {
+      const entry = this.#waiting[done] as Waiting
+      if (entry.pending.settled) continue
+      const left = entry.deadlineMs < 0 ? -1 : entry.deadlineMs - (performance.now() - entry.since)
+      if (entry.deadlineMs >= 0 && left <= 0) {
+        entry.pending.settle(Failure.of('DEADLINE_EXCEEDED', 'the deadline passed while the request waited for room'))
+        continue
+      }
+      let status: number
+      try {
+        status = entry.retry(left)
+      } catch (error) {
+        entry.pending.settle(new Failure(() => error))
+        continue
+      }
+      if (status === QUEUE_FULL) break
+      if (status < 0) entry.pending.settle(this.failure(status))
+    }
+    this.#waiting.splice(0, done)
+    if (this.#waiting.length > 0 && this.#inFlight === 0) this.#armWaitTimer()
+    this.#checkIdle()
+  }
+
+  // --- completing --------------------------------------------------------------------------------------------------------
+
+  /** Called by native code when completions may be waiting. */
+  onWake(): void {
+    if (!this.#drainScheduled) this.#drain()
+  }
+
+  readonly #poll = (): void => {
+    this.#polling = false
+    if (this.closed || this.#drainScheduled) return
+    const left = this.#drain(1)
+    if (left < 0 && !this.#polling) {
+      this.#polling = true
+      setImmediate(this.#poll)
+    }
+  }
+
+  #drain(polling = 0): number {
+    const limit = this.#drainLimit
+    let count = this.native.take(limit, polling)
+    if (count <= 0) {
+      this.#afterDrain()
+      return count
+    }
+    let drained = 0
+    do {
+      for (let i = 0; i < count; i++) this.#complete(this.#taken[i] as number)
+      drained += count
+      if (drained >= limit) {
+        this.native.take(0, 0)
+        this.#continueLater()
+        this.#afterDrain()
+        return 0
+      }
+      count = this.native.take(limit - drained, polling)
+    } while (count > 0)
+    this.#afterDrain()
+    return count
+  }
+
+  /** Continuations of what was resolved run now; the rest comes in the next turn, and the limit follows its delay. */
+  #continueLater(): void {
+    this.#drainScheduled = true
+    const since = performance.now()
+    rootResource.runInAsyncScope(setImmediate, undefined, () => {
+      this.#drainScheduled = false
+      const delay = performance.now() - since
+      this.#drainLimit =
+        delay > TURN_MS ? Math.max(MIN_DRAIN, this.#drainLimit >> 1) : Math.min(MAX_DRAIN, this.#drainLimit << 1)
+      if (!this.closed) this.#drain()
+    })
+  }
+
+  #complete(record: number): void {
+    const reader = this.#reader
+    const slot = reader.word(record, WORD.slot)
+    const generation = reader.word(record, WORD.generation)
+    const pending = this.#pendings[slot]
+    if (pending === undefined || pending.generation !== generation) return
+    this.#pendings[slot] = undefined
+    this.#inFlight--
+    const result = this.#result(record, pending)
+    if (pending.view === undefined) {
+      this.#generations[slot] = generation + 1
+      this.#free.push(slot)
+    } else if (pending.settled) {
+      // A claimed slot whose claim ended while it ran: nobody else gives it back.
+      this.#generations[slot] = this.native.release(slot, generation)
+      this.giveSlot(slot)
+    }
+    pending.settle(result)
+  }
+
+  #result(record: number, pending: Pending): Outputs | Failure {
+    const reader = this.#reader
+    if (reader.word(record, WORD.kind) === KIND.error) {
+      const status = reader.word(record, WORD.status)
+      const message = NATIVE_CODES[status - 1] === 'DEADLINE_EXCEEDED' ? 'the request waited in the queue past its deadline' : this.native.message(record)
+      return Failure.native(status, message || 'the engine gave no reason')
+    }
+    if (pending.settled) return new Failure(() => undefined)
+    const { options } = pending
+    try {
+      const outputs = reader.read(record, options?.bytes === true, pending.view)
+      if (options?.trace) Object.defineProperty(outputs, 'timing', { value: this.timingOf(record), enumerable: false })
+      return outputs
+    } catch (error) {
+      return new Failure(() => error)
+    }
+  }
+
+  #afterDrain(): void {
+    if (this.#waiting.length > 0) this.#retryWaiting()
+    if (this.#inFlight === 0) busy.delete(this)
+    this.#checkIdle()
+  }
+
+  /** Gives up a request. Its slot goes back to the core when native code lets go of it. */
+  cancel(pending: Pending): void {
+    if (pending.slot < 0 || this.#pendings[pending.slot] !== pending) return
+    if (!this.native.cancel(pending.slot, pending.generation)) return // its completion is on the way and frees the slot
+    this.#pendings[pending.slot] = undefined
+    this.#inFlight--
+    this.#afterDrain()
+  }
+
+  /** Cancels whatever runs in a claimed slot; false when nothing does. */
+  cancelSlot(slot: number, reason: () => unknown): boolean {
+    const pending = this.#pendings[slot]
+    if (pending === undefined) return false
+    this.cancel(pending)
+    pending.settle(new Failure(reason))
+    return true
+  }
+
+  #checkIdle(): void {
+    if (this.inFlight > 0 || this.#idle.length === 0) return
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** Resolves when nothing is in flight. */
+  async idle(): Promise<void> {
+    if (this.inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    clearTimeout(this.#waitTimer)
+    const { slab, records, taken, staging } = this.native
+    const ended = this.native.close()
+    for (const buffer of [slab, records, taken, staging]) this.native.detach(buffer)
+    await ended
+  }
+
+  error(status: number): SubtenError {
+    return errorFromNative(-status, this.native.message(-1) || this.#sentence(-status))
+  }
+}

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Model, TensorSpec } from '../runtime/types.js'
 
@@ -19,7 +18,7 @@ export function exampleRequest(address: string, models: readonly Model[]): strin
 function sampleDigit(): string | undefined {
   for (const up of ['../', '../../']) {
     const file = fileURLToPath(new URL(`${up}test/data/seven.png`, import.meta.url))
-    if (existsSync(file)) return relative(process.cwd(), file)
+    if (existsSync(file)) return file
   }
   return undefined
 }

@@ -58,7 +58,8 @@ void read_model_metadata(const OrtSession* session, std::vector<std::pair<std::s
     if (*text != '\0') out->emplace_back(name, kept(text.get()));
   }
   int64_t version = 0;
-  if (OrtError error(ort().ModelMetadataGetVersion(metadata.get(), &version)); !error) {
+  if (OrtError error(ort().ModelMetadataGetVersion(metadata.get(), &version)); !error && version != INT64_MAX) {
+    // INT64_MAX stands for "none" in ONNX Runtime.
     out->emplace_back("model version", std::to_string(version));
   }
   read_custom_keys(metadata.get(), out);

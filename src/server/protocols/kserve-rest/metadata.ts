@@ -17,6 +17,7 @@ export function modelMetadata(model: Model, versions: readonly string[]): object
 function platformOf(model: Model): string {
   const { platform, backend } = model.config
   if (typeof platform === 'string' && platform !== '') return platform
-  if (typeof backend === 'string' && backend !== '') return backend
-  return model.engine
+  // Triton names the platform of its ONNX Runtime backend so, whether the configuration says it or not.
+  if (model.engine === 'onnxruntime') return 'onnxruntime_onnx'
+  return typeof backend === 'string' && backend !== '' ? backend : model.engine
 }

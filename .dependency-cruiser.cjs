@@ -1,4 +1,4 @@
-// The direction of TypeScript imports: front ends -> repository -> runtime -> binding.
+// The direction of TypeScript imports: front ends -> load -> repository -> runtime -> binding.
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
@@ -17,6 +17,12 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(repository|runtime)/' },
     },
     {
+      name: 'load-below-front-ends',
+      severity: 'error',
+      from: { path: '^src/load/' },
+      to: { path: '^src/', pathNot: '^src/(load|repository|runtime)/' },
+    },
+    {
       name: 'nobody-imports-the-command-line',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/cli/' },
@@ -32,7 +38,7 @@ module.exports = {
       name: 'library-loads-no-server',
       comment: "import 'subten' must not pay for a web server, an image decoder or a command-line parser.",
       severity: 'error',
-      from: { path: '^src/(runtime|repository|index\\.ts|testing\\.ts)' },
+      from: { path: '^src/(runtime|repository|load|index\\.ts|testing\\.ts)' },
       to: { path: 'node_modules/(fastify|sharp|prom-client|commander)/' },
     },
     {

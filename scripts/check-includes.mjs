@@ -1,5 +1,5 @@
 // The direction of native includes, as the architecture has it:
-//   node/ -> executor/ -> schedule/, queue/, metrics/ -> memory/        engines/<x>/ -> engines/engine.h, memory/
+//   node/ -> executor/ -> schedule/, queue/, metrics/ -> memory/        engines/<x>/ -> engines/engine.h, memory/, metrics/clock.h
 // Only node/ includes N-API. Every violation is one line: file:line and what it may include.
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
@@ -18,7 +18,7 @@ const allowed = {
   node: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines'],
   test: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines'],
 }
-const engineAllowed = ['engines/engine.h', 'engines/cuda', 'memory']
+const engineAllowed = ['engines/engine.h', 'engines/cuda', 'memory', 'metrics/clock.h']
 const nodeHeaders = /^(napi(-inl)?(\.deprecated)?|node_api(_types)?|js_native_api(_types)?|node|v8|uv)\.h$/
 
 /** All violations of one file, as `file:line: sentence`. */

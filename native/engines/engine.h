@@ -83,7 +83,8 @@ class BatchCompletion {
   // Output `index` of a single request of the batch (its position in BatchView::requests): decoupled models, ragged
   // outputs. Slab memory like allocate(), or null.
   virtual void* allocate_for(size_t request, size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept = 0;
-  virtual void adopt_for(size_t request, size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept = 0;
+  virtual void adopt_for(size_t request, size_t index, std::span<const int64_t> shape,
+                         BufferHandle buffer) noexcept = 0;
 
   // Sends what was set for `request` with *_for since the last part as a partial completion (decoupled models).
   // False when the request has ended (cancelled, its environment is gone): send no more parts for it.

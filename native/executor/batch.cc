@@ -247,10 +247,11 @@ Status Batch::check_outputs() noexcept {
     const Output& output = outputs_[index];
     if (!output.set()) continue;
     if (output.rank == 0 || output.shape[0] != static_cast<int64_t>(total_rows_)) {
-      return Status::error(Code::kEngineFailed, "output '" + core_->spec().outputs[index].name + "' has " +
-                                                    (output.rank == 0 ? std::string("no") : std::to_string(output.shape[0])) +
-                                                    " rows for a batch of " + std::to_string(total_rows_) +
-                                                    "; set max_batch_size: 0 if the model does not batch");
+      return Status::error(Code::kEngineFailed,
+                           "output '" + core_->spec().outputs[index].name + "' has " +
+                               (output.rank == 0 ? std::string("no") : std::to_string(output.shape[0])) +
+                               " rows for a batch of " + std::to_string(total_rows_) +
+                               "; set max_batch_size: 0 if the model does not batch");
     }
   }
   return Status::ok();

@@ -77,7 +77,9 @@ class Batch final : public BatchCompletion {
   void* allocate_output(Output* output, std::span<const int64_t> shape, uint64_t bytes) noexcept;
   void adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept;
   void drop(Output* output) noexcept;
-  Output& request_output(size_t request, size_t index) noexcept { return request_outputs_[request * outputs_.size() + index]; }
+  Output& request_output(size_t request, size_t index) noexcept {
+    return request_outputs_[request * outputs_.size() + index];
+  }
   Status check_outputs() noexcept;
   void write_record(Port* port, uint32_t record, size_t request, uint64_t first_row) noexcept;
   void write_output(Port* port, uint32_t record, size_t request, size_t index, uint64_t first_row) noexcept;
@@ -97,9 +99,9 @@ class Batch final : public BatchCompletion {
   std::vector<BatchTensor> inputs_;
   std::vector<MappedArray<std::byte>> staging_;
   std::vector<Output> outputs_;
-  std::vector<Output> request_outputs_; // sized on first use
+  std::vector<Output> request_outputs_;  // sized on first use
   Status status_;
-  SharedMessage* message_ = nullptr;    // of status_, shared by the requests
+  SharedMessage* message_ = nullptr;  // of status_, shared by the requests
   uint32_t total_rows_ = 0;
   BatchReason reason_ = BatchReason::kIdle;
   uint64_t ticket_ = 0;
@@ -107,7 +109,7 @@ class Batch final : public BatchCompletion {
   int64_t dispatch_ns_ = 0, start_ns_ = 0, end_ns_ = 0, complete_ns_ = 0;
   Port* sync_port_ = nullptr;
   int64_t sync_submit_ns_ = 0;
-  Port* last_port_ = nullptr;           // records were pushed to it and it was not woken yet
+  Port* last_port_ = nullptr;  // records were pushed to it and it was not woken yet
   uint64_t last_port_count_ = 0;
 };
 

@@ -41,8 +41,7 @@ Code check_staged(ModelCore& core, const Submission& submission, size_t index, c
     if (!(dim >= 0) || dim > 9e15 || dim != std::floor(dim)) return bad("a dimension is not a whole number from 0");
     record.shape[i] = static_cast<int64_t>(dim);
     const bool batch_dim = i == 0 && core.batches();
-    if (batch_dim ? record.shape[i] != submission.rows
-                  : (spec.shape[i] >= 0 && spec.shape[i] != record.shape[i])) {
+    if (batch_dim ? record.shape[i] != submission.rows : (spec.shape[i] >= 0 && spec.shape[i] != record.shape[i])) {
       return bad("a dimension differs from the model's");
     }
   }

@@ -9,9 +9,9 @@ namespace subten {
 struct CpuLimits {
   uint32_t online = 1;
   uint32_t affinity = 1;
-  double quota = 0;           // processors; 0: none
-  uint64_t throttled = 0;     // nr_throttled of the cgroup, when it was read
-  uint32_t used = 1;          // min(affinity, quota rounded up), at least 1
+  double quota = 0;        // processors; 0: none
+  uint64_t throttled = 0;  // nr_throttled of the cgroup, when it was read
+  uint32_t used = 1;       // min(affinity, quota rounded up), at least 1
 };
 
 CpuLimits read_cpu_limits();

@@ -60,10 +60,9 @@ void ModelCore::run_instance(uint32_t index) noexcept {
     parking_.prepare(index);
     // Having said that it parks, it looks once more: at the inbox, and, if another leader was at work since, at what
     // that one left. A leader that is still at work will look for parked instances itself.
-    const bool look_again =
-        stopping_.load(std::memory_order_seq_cst) || !inbox_.empty() ||
-        (!token_.held() && epoch_.load(std::memory_order_seq_cst) != epoch &&
-         backlog_.load(std::memory_order_seq_cst) > 0);
+    const bool look_again = stopping_.load(std::memory_order_seq_cst) || !inbox_.empty() ||
+                            (!token_.held() && epoch_.load(std::memory_order_seq_cst) != epoch &&
+                             backlog_.load(std::memory_order_seq_cst) > 0);
     if (look_again) {
       parking_.cancel(index);
       continue;

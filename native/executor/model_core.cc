@@ -51,7 +51,8 @@ Status ModelCore::prepare() {
   }
   const uint32_t running = options_.instances * options_.batch.requests_capacity();
   uint64_t wanted = 2 * (uint64_t{options_.max_queue_size} + running);
-  for (const LevelPolicy& level : options_.batch.levels) wanted = std::max<uint64_t>(wanted, 2 * uint64_t{level.max_queue_size});
+  for (const LevelPolicy& level : options_.batch.levels)
+    wanted = std::max<uint64_t>(wanted, 2 * uint64_t{level.max_queue_size});
   slot_count_ = static_cast<uint32_t>(std::bit_ceil(std::clamp<uint64_t>(wanted, 64, kMaxSlots)));
 
   Status status = Slab::create(options_.memory_bytes, &slab_);
@@ -213,8 +214,8 @@ void ModelCore::reap_ports() noexcept {
 
 void ModelCore::reset_stats() noexcept {
   const auto clear = [](PortCounts& counts) {
-    for (auto* count : {&counts.submitted, &counts.succeeded, &counts.failed, &counts.cancelled, &counts.expired,
-                        &counts.refused}) {
+    for (auto* count :
+         {&counts.submitted, &counts.succeeded, &counts.failed, &counts.cancelled, &counts.expired, &counts.refused}) {
       count->store(0, std::memory_order_relaxed);
     }
   };
@@ -488,7 +489,8 @@ void ModelCore::pump() noexcept {
     uint64_t free = free_instances_.load(std::memory_order_seq_cst);
     if (free == 0) return;
     const auto index = static_cast<uint32_t>(std::countr_zero(free));
-    if (!free_instances_.compare_exchange_weak(free, free & ~(uint64_t{1} << index), std::memory_order_seq_cst)) continue;
+    if (!free_instances_.compare_exchange_weak(free, free & ~(uint64_t{1} << index), std::memory_order_seq_cst))
+      continue;
     int64_t wake = kNever;
     uint64_t epoch = 0;
     const Formed formed = try_form(batches_[index].get(), &wake, &epoch);

@@ -33,14 +33,14 @@ struct CoreOptions {
   WakeMode wake = WakeMode::kAuto;
   uint64_t memory_bytes = uint64_t{64} << 20;
   uint32_t max_queue_size = 4096;
-  bool poison = false;    // debug: fill released memory with 0xDB
+  bool poison = false;  // debug: fill released memory with 0xDB
   bool decoupled = false;
-  std::string info;       // JSON that attach() hands to other environments
+  std::string info;  // JSON that attach() hands to other environments
 };
 
 // One input of a request that does not use its home row.
 struct InputRecord {
-  uint64_t extent;        // offset + 1; 0: none
+  uint64_t extent;  // offset + 1; 0: none
   uint64_t capacity;
   uint64_t bytes;
   uint32_t rank;
@@ -177,28 +177,28 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   Inbox inbox_;
   LeaderToken token_;
   Parking parking_;
-  RequestQueue queue_;                          // leader only
-  uint64_t next_ticket_ = 0;                    // leader only
-  alignas(64) std::atomic<uint32_t> backlog_{0};   // requests in the ordered queue, as the last leader left it
-  std::atomic<uint64_t> epoch_{0};              // raised by each leader
-  std::atomic<uint32_t> dead_{0};               // cancelled requests that are still linked
-  std::atomic<int64_t> delay_until_{0};         // a batch waits until then for more; 0: none waits
-  std::atomic<int64_t> rows_wanted_{0};         // rows that would complete it
-  std::atomic<int64_t> due_ns_{INT64_MAX};      // when the timekeeper must call tick()
-  std::vector<std::atomic<uint32_t>> queued_;   // live requests by level, for admission
+  RequestQueue queue_;                            // leader only
+  uint64_t next_ticket_ = 0;                      // leader only
+  alignas(64) std::atomic<uint32_t> backlog_{0};  // requests in the ordered queue, as the last leader left it
+  std::atomic<uint64_t> epoch_{0};                // raised by each leader
+  std::atomic<uint32_t> dead_{0};                 // cancelled requests that are still linked
+  std::atomic<int64_t> delay_until_{0};           // a batch waits until then for more; 0: none waits
+  std::atomic<int64_t> rows_wanted_{0};           // rows that would complete it
+  std::atomic<int64_t> due_ns_{INT64_MAX};        // when the timekeeper must call tick()
+  std::vector<std::atomic<uint32_t>> queued_;     // live requests by level, for admission
 
-  std::vector<std::unique_ptr<Batch>> batches_; // one an instance
-  std::atomic<uint64_t> free_instances_{0};     // asynchronous engines: a bit an instance
+  std::vector<std::unique_ptr<Batch>> batches_;  // one an instance
+  std::atomic<uint64_t> free_instances_{0};      // asynchronous engines: a bit an instance
   std::atomic<bool> stopping_{false};
 
-  std::mutex order_mutex_;                      // preserve_ordering only
+  std::mutex order_mutex_;  // preserve_ordering only
   uint64_t order_next_ = 0;
   std::vector<Batch*> order_waiting_;
 
   std::mutex ports_mutex_;
   std::vector<std::shared_ptr<Port>> ports_;
   uint32_t open_ports_ = 0;
-  std::atomic<uint32_t> closing_{0};            // ports that are closed and not reaped yet
+  std::atomic<uint32_t> closing_{0};  // ports that are closed and not reaped yet
   PortCounts retired_counts_;
   std::string share_id_;
 

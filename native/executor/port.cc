@@ -28,7 +28,8 @@ void add_one(std::atomic<uint64_t>& counter) noexcept {
 }  // namespace
 
 Port::Port(std::shared_ptr<ModelCore> core) noexcept
-    : core_(std::move(core)), output_count_(static_cast<uint32_t>(core_->spec().outputs.size())),
+    : core_(std::move(core)),
+      output_count_(static_cast<uint32_t>(core_->spec().outputs.size())),
       stride_(record_stride(output_count_)) {}
 
 Port::~Port() = default;

@@ -36,7 +36,7 @@ struct Submission {
   uint32_t rows = 1;
   uint32_t priority = 0;
   int64_t deadline_in_ns = kNever;
-  int64_t timeout_in_ns = 0;   // 0: the level's own
+  int64_t timeout_in_ns = 0;  // 0: the level's own
   bool staged = false;
   bool is_explicit = false;
 };
@@ -57,7 +57,8 @@ class Port {
   // Up to `limit` free slots of the core, with their generations.
   uint32_t lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noexcept;
 
-  // Memory for input `input` of an idle slot; kNowhere when the slab is full. Replaces an earlier extent if it is small.
+  // Memory for input `input` of an idle slot; kNowhere when the slab is full. Replaces an earlier extent if it is
+  // small.
   Code allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t bytes, uint64_t* offset) noexcept;
   // Gives the extents of an idle slot back.
   void abandon(uint32_t slot, uint32_t generation) noexcept;
@@ -145,7 +146,7 @@ class Port {
   uint32_t taken_count_ = 0;
   uint32_t part_base_ = 0;
   uint32_t sync_record_ = 0;
-  std::atomic<uint64_t> part_map_{0};      // free partial records
+  std::atomic<uint64_t> part_map_{0};  // free partial records
   std::atomic<uint32_t> part_word_{0};
   std::unique_ptr<Batch> sync_batch_;
 

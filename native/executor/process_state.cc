@@ -38,7 +38,8 @@ void at_exit(int status, void*) {
 ProcessState::ProcessState() : cpus(read_cpu_limits()), spin(cpus.used) {}
 
 ProcessState& process_state() noexcept {
-  static ProcessState* state = new ProcessState();  // never destroyed, on purpose
+  static ProcessState* state =
+      new ProcessState();  // NOLINT(bugprone-unhandled-exception-at-new): without it nothing works
   return *state;
 }
 

@@ -15,9 +15,9 @@ enum class OutputSource : uint32_t { kSlab = 0, kEngine = 1, kAbsent = 2 };
 struct RecordHeader {
   uint32_t slot;
   uint32_t generation;
-  uint32_t kind;            // CompletionKind
-  uint32_t status;          // Code, when kind is kError
-  uint32_t reason;          // BatchReason
+  uint32_t kind;    // CompletionKind
+  uint32_t status;  // Code, when kind is kError
+  uint32_t reason;  // BatchReason
   uint32_t batch_rows;
   uint32_t rows;
   uint32_t batch_requests;
@@ -32,10 +32,10 @@ static_assert(sizeof(RecordHeader) == 80);
 
 // One output of the completion; OutputSource::kEngine: ask takeOutput() for a copy.
 struct OutputRecord {
-  double offset;            // from the start of the slab
+  double offset;  // from the start of the slab
   double bytes;
   uint32_t rank;
-  uint32_t source;          // OutputSource
+  uint32_t source;  // OutputSource
   double shape[kMaxRank];
 };
 static_assert(sizeof(OutputRecord) == 88);
@@ -44,8 +44,8 @@ inline size_t record_stride(size_t outputs) noexcept { return sizeof(RecordHeade
 
 // What JS writes before a submit whose inputs are not home rows: one entry an input.
 struct StagedInput {
-  double present;           // 0: absent optional input
-  double bytes;             // kBytes only: length of the serialised strings
+  double present;  // 0: absent optional input
+  double bytes;    // kBytes only: length of the serialised strings
   double rank;
   double shape[kMaxRank];
 };

@@ -23,7 +23,7 @@ class MappedArray {
     reset();
     if (count == 0) count = 1;
     size_t bytes = 0;
-    if (__builtin_mul_overflow(count, sizeof(T), &bytes)) return false;
+    if (__builtin_mul_overflow(count, kElement, &bytes)) return false;
     void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return false;
     data_ = static_cast<T*>(memory);
@@ -32,7 +32,7 @@ class MappedArray {
   }
 
   void reset() noexcept {
-    if (data_ != nullptr) ::munmap(data_, count_ * sizeof(T));
+    if (data_ != nullptr) ::munmap(data_, count_ * kElement);
     data_ = nullptr;
     count_ = 0;
   }
@@ -42,6 +42,7 @@ class MappedArray {
   T& operator[](size_t index) const noexcept { return data_[index]; }
 
  private:
+  static constexpr size_t kElement = sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may be a pointer
   T* data_ = nullptr;
   size_t count_ = 0;
 };

@@ -44,7 +44,7 @@ class Slab {
   struct Granule {
     std::atomic<uint32_t> references;  // 0: no live extent starts here
     uint32_t size;                     // granules
-    std::atomic<uint32_t> next;        // link in the stack of its size class; atomic since a loser of a pop reads it late
+    std::atomic<uint32_t> next;  // link in the stack of its size class; atomic since a loser of a pop reads it late
   };
   static constexpr uint32_t kClasses = 256;
 

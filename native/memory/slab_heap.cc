@@ -17,8 +17,8 @@ bool SlabHeap::initialise(uint32_t granules) noexcept {
 
 SlabHeap::Bin SlabHeap::bin_of(uint32_t size) noexcept {
   const uint32_t first = static_cast<uint32_t>(std::bit_width(size)) - 1;
-  const uint32_t second =
-      first >= kSecondBits ? (size >> (first - kSecondBits)) & (kSecond - 1) : (size << (kSecondBits - first)) & (kSecond - 1);
+  const uint32_t second = first >= kSecondBits ? (size >> (first - kSecondBits)) & (kSecond - 1)
+                                               : (size << (kSecondBits - first)) & (kSecond - 1);
   return {first, second};
 }
 

@@ -18,7 +18,8 @@ HistogramSummary summarise(const uint64_t* counts, uint64_t sum, uint64_t max) n
   uint64_t seen = 0;
   uint32_t index = 0;
   for (const auto& [share, value] : wanted) {
-    const auto rank = std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(share * static_cast<double>(summary.count))));
+    const auto rank =
+        std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(share * static_cast<double>(summary.count))));
     while (index < Histogram::kCounters && seen + counts[index] < rank) seen += counts[index++];
     *value = std::min(Histogram::value_at(index), summary.max);
   }

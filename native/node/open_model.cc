@@ -16,7 +16,9 @@ using ModelHandle = Napi::External<std::unique_ptr<EngineModel>>;
 class OpenWorker final : public Napi::AsyncWorker {
  public:
   OpenWorker(Napi::Env env, Engine* engine, EngineOptions options)
-      : Napi::AsyncWorker(env), engine_(engine), options_(std::move(options)),
+      : Napi::AsyncWorker(env),
+        engine_(engine),
+        options_(std::move(options)),
         deferred_(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise promise() { return deferred_.Promise(); }
 
@@ -86,7 +88,8 @@ CoreOptions core_options_from_js(const Napi::Object& object) {
   std::sort(batch.preferred.begin(), batch.preferred.end());
   const Napi::Array levels = object.Get("levels").As<Napi::Array>();
   batch.levels.clear();
-  for (uint32_t i = 0; i < levels.Length(); ++i) batch.levels.push_back(level_from_js(levels.Get(i).As<Napi::Object>()));
+  for (uint32_t i = 0; i < levels.Length(); ++i)
+    batch.levels.push_back(level_from_js(levels.Get(i).As<Napi::Object>()));
   if (batch.levels.empty()) batch.levels.push_back(LevelPolicy{});
   return options;
 }
@@ -100,7 +103,8 @@ Napi::Value open_model(const Napi::CallbackInfo& info) {
   const std::string name = get_string(object, "engine");
   Engine* engine = find_engine(name);
   if (engine == nullptr) {
-    deferred.Resolve(to_js(env, Status::error(Code::kEngineNotFound, "this version of subten has no engine '" + name + "'")));
+    deferred.Resolve(
+        to_js(env, Status::error(Code::kEngineNotFound, "this version of subten has no engine '" + name + "'")));
     return deferred.Promise();
   }
   EngineOptions options;
@@ -112,7 +116,8 @@ Napi::Value open_model(const Napi::CallbackInfo& info) {
   const Napi::Array parameters = object.Get("parameters").As<Napi::Array>();
   for (uint32_t i = 0; i < parameters.Length(); ++i) {
     const Napi::Array pair = parameters.Get(i).As<Napi::Array>();
-    options.parameters.emplace_back(pair.Get(0u).As<Napi::String>().Utf8Value(), pair.Get(1u).As<Napi::String>().Utf8Value());
+    options.parameters.emplace_back(pair.Get(0u).As<Napi::String>().Utf8Value(),
+                                    pair.Get(1u).As<Napi::String>().Utf8Value());
   }
   auto* worker = new OpenWorker(env, engine, std::move(options));
   worker->Queue();

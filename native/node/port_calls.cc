@@ -35,7 +35,9 @@ struct PortCalls {
     return arguments;
   }
 
-  static uint32_t whole(double value) { return value >= 0 && value <= UINT32_MAX ? static_cast<uint32_t>(value) : UINT32_MAX; }
+  static uint32_t whole(double value) {
+    return value >= 0 && value <= UINT32_MAX ? static_cast<uint32_t>(value) : UINT32_MAX;
+  }
 
   static int64_t nanoseconds(double value, double unit, int64_t otherwise) {
     if (!(value > 0)) return otherwise;
@@ -114,7 +116,8 @@ struct PortCalls {
     napi_typedarray_type type;
     size_t length = 0;
     void* data = nullptr;
-    if (port == nullptr || napi_get_typedarray_info(env, call.value[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
+    if (port == nullptr ||
+        napi_get_typedarray_info(env, call.value[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
         type != napi_uint32_array) {
       return integer(env, 0);
     }
@@ -169,7 +172,7 @@ struct PortCalls {
     const auto call = read<1>(env, info);
     Port* port = call.self->port();
     const char* text = call.number[0] >= 0 && port != nullptr ? port->error_message(whole(call.number[0]))
-                                                               : call.self->message_.c_str();
+                                                              : call.self->message_.c_str();
     napi_value result;
     napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
     return result;
@@ -193,8 +196,8 @@ struct PortCalls {
     auto* keep = new std::shared_ptr<Slab>(self->slab_);
     napi_value result;
     if (napi_create_external_arraybuffer(
-            env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Slab>*>(hint); }, keep,
-            &result) != napi_ok) {
+            env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Slab>*>(hint); },
+            keep, &result) != napi_ok) {
       delete keep;
       return nullptr;
     }
@@ -209,7 +212,8 @@ struct PortCalls {
         offset + bytes > static_cast<double>(call.self->slab_->size())) {
       return nullptr;
     }
-    return external(env, call.self, call.self->slab_->data() + static_cast<uint64_t>(offset), static_cast<size_t>(bytes));
+    return external(env, call.self, call.self->slab_->data() + static_cast<uint64_t>(offset),
+                    static_cast<size_t>(bytes));
   }
 
   static napi_value detach(napi_env env, napi_callback_info info) {
@@ -247,7 +251,8 @@ struct PortCalls {
     napi_create_function(env, name, NAPI_AUTO_LENGTH, call, self, &function);
     ++self->users_;
     napi_add_finalizer(
-        env, function, self, [](napi_env, void* data, void*) { static_cast<PortObject*>(data)->drop(); }, nullptr, nullptr);
+        env, function, self, [](napi_env, void* data, void*) { static_cast<PortObject*>(data)->drop(); }, nullptr,
+        nullptr);
     object.Set(name, Napi::Value(env, function));
   }
 };
@@ -325,7 +330,8 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   std::array<uint64_t, 6> counts{};
   const auto add = [&](const PortCounts& from) {
     size_t i = 0;
-    for (const auto* count : {&from.submitted, &from.succeeded, &from.failed, &from.cancelled, &from.expired, &from.refused}) {
+    for (const auto* count :
+         {&from.submitted, &from.succeeded, &from.failed, &from.cancelled, &from.expired, &from.refused}) {
       counts[i++] += count->load(std::memory_order_relaxed);
     }
   };
@@ -347,8 +353,9 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   const BatchCounts& batches = core.batch_counts;
   Napi::Object result = Napi::Object::New(napi);
   result.Set("counts", numbers({counts[0], counts[1], counts[2], counts[3], counts[4], counts[5]}));
-  result.Set("batches", numbers({batches.count, batches.rows, batches.in_place, batches.by_reason[0], batches.by_reason[1],
-                                 batches.by_reason[2], batches.by_reason[3], batches.by_reason[4]}));
+  result.Set("batches",
+             numbers({batches.count, batches.rows, batches.in_place, batches.by_reason[0], batches.by_reason[1],
+                      batches.by_reason[2], batches.by_reason[3], batches.by_reason[4]}));
   result.Set("stages", stages);
   result.Set("memory", numbers({core.slab().size(), core.slab().used()}));
   return result;
@@ -368,15 +375,24 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
     const char* name;
     napi_callback call;
   } functions[] = {
-      {"submit", PortCalls::submit},       {"take", PortCalls::take},
-      {"runSync", PortCalls::run_sync},    {"releaseSync", PortCalls::release_sync},
-      {"lease", PortCalls::lease},         {"allocate", PortCalls::allocate},
-      {"abandon", PortCalls::abandon},     {"cancel", PortCalls::cancel},
-      {"release", PortCalls::release},     {"message", PortCalls::message},
-      {"takeOutput", PortCalls::take_output}, {"wrap", PortCalls::wrap},
-      {"detach", PortCalls::detach},       {"share", PortCalls::share},
-      {"keep", PortCalls::keep},           {"inFlight", PortCalls::in_flight},
-      {"stats", PortCalls::stats},         {"resetStats", PortCalls::reset_stats},
+      {"submit", PortCalls::submit},
+      {"take", PortCalls::take},
+      {"runSync", PortCalls::run_sync},
+      {"releaseSync", PortCalls::release_sync},
+      {"lease", PortCalls::lease},
+      {"allocate", PortCalls::allocate},
+      {"abandon", PortCalls::abandon},
+      {"cancel", PortCalls::cancel},
+      {"release", PortCalls::release},
+      {"message", PortCalls::message},
+      {"takeOutput", PortCalls::take_output},
+      {"wrap", PortCalls::wrap},
+      {"detach", PortCalls::detach},
+      {"share", PortCalls::share},
+      {"keep", PortCalls::keep},
+      {"inFlight", PortCalls::in_flight},
+      {"stats", PortCalls::stats},
+      {"resetStats", PortCalls::reset_stats},
       {"close", PortCalls::close},
   };
   for (const auto& [name, call] : functions) PortCalls::add_function(env, object, self, name, call);

@@ -32,14 +32,14 @@ struct alignas(64) Descriptor {
   uint32_t queue_previous;
   uint32_t queue_next;
   int64_t leader_ns;
-  int64_t expiry_ns;                 // the earlier of deadline and timeout; key in the expiry heap
-  uint32_t heap_index;               // place in the expiry heap, or kNoSlot
-  uint8_t delayed;                   // its timeout passed with action DELAY: behind the others of its level
-  uint8_t padding_[3];
-  uint64_t arrival;                  // position in the order of arrival
-  uint64_t reserved_affinity;        // sequences: affinity key; kept free for the scheduler of sequences
-  uint64_t reserved_parent;          // ensembles: parent request
-  uint64_t padding2_;
+  int64_t expiry_ns;    // the earlier of deadline and timeout; key in the expiry heap
+  uint32_t heap_index;  // place in the expiry heap, or kNoSlot
+  uint8_t delayed;      // its timeout passed with action DELAY: behind the others of its level
+  uint8_t unused[3];
+  uint64_t arrival;            // position in the order of arrival
+  uint64_t reserved_affinity;  // sequences: affinity key; kept free for the scheduler of sequences
+  uint64_t reserved_parent;    // ensembles: parent request
+  uint64_t reserved_shape;     // actual shape key
 
   static constexpr uint8_t kStaged = 1;    // inputs lie in extents of the slot's input records, not in its home rows
   static constexpr uint8_t kExplicit = 2;  // a claimed slot: results stay in the slab until it is released

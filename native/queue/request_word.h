@@ -16,10 +16,10 @@
 namespace subten {
 
 enum class Phase : uint8_t {
-  kIdle = 0,   // free, or leased to a port
-  kQueued,     // in the inbox or in the ordered queue
-  kRunning,    // in a batch
-  kResult,     // outcomes: the request has ended
+  kIdle = 0,  // free, or leased to a port
+  kQueued,    // in the inbox or in the ordered queue
+  kRunning,   // in a batch
+  kResult,    // outcomes: the request has ended
   kError,
   kCancelled,
   kExpired,
@@ -37,7 +37,9 @@ struct RequestWord {
   static constexpr Phase phase(uint64_t word) { return static_cast<Phase>((word >> 8) & 0xf); }
   static constexpr bool js_hold(uint64_t word) { return (word & kJsHold) != 0; }
   static constexpr uint32_t native_holds(uint64_t word) { return static_cast<uint32_t>(word & kNativeMask); }
-  static constexpr bool pending(uint64_t word) { return phase(word) == Phase::kQueued || phase(word) == Phase::kRunning; }
+  static constexpr bool pending(uint64_t word) {
+    return phase(word) == Phase::kQueued || phase(word) == Phase::kRunning;
+  }
 };
 
 static_assert(RequestWord::generation(RequestWord::make(7, Phase::kError, true, 1)) == 7);
@@ -45,9 +47,9 @@ static_assert(RequestWord::phase(RequestWord::make(7, Phase::kError, true, 1)) =
 
 // What an attempt to change a request's state found.
 enum class Cancelled : uint8_t {
-  kNotThere,    // another generation, or it has ended already
-  kFromQueue,   // it was queued: its place in the queue is dead now
-  kFromRun,     // it was running: its memory follows when the engine lets go
+  kNotThere,   // another generation, or it has ended already
+  kFromQueue,  // it was queued: its place in the queue is dead now
+  kFromRun,    // it was running: its memory follows when the engine lets go
 };
 
 // The transitions, each one compare-and-swap loop on the word. Orders: a transition that hands the slot's fields to

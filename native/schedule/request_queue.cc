@@ -134,7 +134,8 @@ void RequestQueue::sift_down(uint32_t index) noexcept {
   for (;;) {
     uint32_t child = index * 2 + 1;
     if (child >= heap_size_) break;
-    if (child + 1 < heap_size_ && descriptors_[heap_[child + 1]].expiry_ns < descriptors_[heap_[child]].expiry_ns) ++child;
+    if (child + 1 < heap_size_ && descriptors_[heap_[child + 1]].expiry_ns < descriptors_[heap_[child]].expiry_ns)
+      ++child;
     if (descriptors_[heap_[child]].expiry_ns >= key) break;
     place(index, heap_[child]);
     index = child;

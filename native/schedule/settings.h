@@ -9,16 +9,16 @@ namespace subten {
 
 // Queue policy of one priority level.
 struct LevelPolicy {
-  uint32_t max_queue_size = 4096;        // requests
-  int64_t timeout_ns = 0;                // 0: none
-  bool timeout_delays = false;           // timeout_action DELAY instead of REJECT
+  uint32_t max_queue_size = 4096;  // requests
+  int64_t timeout_ns = 0;          // 0: none
+  bool timeout_delays = false;     // timeout_action DELAY instead of REJECT
   bool allow_timeout_override = false;
 };
 
 struct BatchSettings {
-  uint32_t max_batch_size = 0;           // rows; 0: the model has no batch dimension
-  bool dynamic = false;                  // requests may share a batch
-  std::vector<uint32_t> preferred;       // ascending
+  uint32_t max_batch_size = 0;      // rows; 0: the model has no batch dimension
+  bool dynamic = false;             // requests may share a batch
+  std::vector<uint32_t> preferred;  // ascending
   int64_t max_queue_delay_ns = 0;
   uint32_t default_level = 1;
   std::vector<LevelPolicy> levels{LevelPolicy{}};  // levels[0] is priority 1

@@ -37,9 +37,25 @@ export interface NativeStats {
 
 /** A port of the native core; see native/node/port_calls.cc. Functions that return numbers return -code on failure. */
 export interface NativePort {
-  submit(slot: number, generation: number, rows: number, priority: number, deadlineMs: number, timeoutUs: number, flags: number): number
+  submit(
+    slot: number,
+    generation: number,
+    rows: number,
+    priority: number,
+    deadlineMs: number,
+    timeoutUs: number,
+    flags: number,
+  ): number
   take(limit: number, polling: number): number
-  runSync(slot: number, generation: number, rows: number, priority: number, deadlineMs: number, timeoutUs: number, flags: number): number
+  runSync(
+    slot: number,
+    generation: number,
+    rows: number,
+    priority: number,
+    deadlineMs: number,
+    timeoutUs: number,
+    flags: number,
+  ): number
   releaseSync(): void
   lease(pairs: Uint32Array): number
   allocate(slot: number, generation: number, input: number, bytes: number): number
@@ -130,7 +146,8 @@ function reason(cause: unknown): string {
 
 function packageRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(directory, 'package.json')) && dirname(directory) !== directory) directory = dirname(directory)
+  while (!existsSync(join(directory, 'package.json')) && dirname(directory) !== directory)
+    directory = dirname(directory)
   return directory
 }
 

@@ -8,7 +8,8 @@ let storage: AsyncLocalStorage<number> | undefined
  * An inner deadline never extends an outer one.
  */
 export function withDeadline<T>(ms: number, fn: () => T): T {
-  if (!Number.isFinite(ms) || ms < 0) throw new SubtenError('INVALID_INPUT', `withDeadline: ${ms} is no number of milliseconds`)
+  if (!Number.isFinite(ms) || ms < 0)
+    throw new SubtenError('INVALID_INPUT', `withDeadline: ${ms} is no number of milliseconds`)
   storage ??= new AsyncLocalStorage<number>()
   const mine = performance.now() + ms
   return storage.run(Math.min(mine, storage.getStore() ?? Number.POSITIVE_INFINITY), fn)

@@ -29,7 +29,8 @@ function arm(): void {
   const due = performance.now() + PERIOD_MS
   timer = setTimeout(() => {
     const late = Math.max(0, (performance.now() - due) * 1e6)
-    counts[Math.min(BUCKETS, Math.floor(late / BUCKET_NS))]! += 1
+    const bucket = Math.min(BUCKETS, Math.floor(late / BUCKET_NS))
+    counts[bucket] = (counts[bucket] ?? 0) + 1
     sum += late
     max = Math.max(max, late)
     if (users > 0) arm()

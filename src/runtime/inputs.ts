@@ -41,7 +41,13 @@ export function readyInput(spec: TensorSpec, value: InputValue, batching: boolea
 }
 
 function isTensorInput(value: InputValue): value is TensorInput {
-  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value) && 'data' in value
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !ArrayBuffer.isView(value) &&
+    !Array.isArray(value) &&
+    'data' in value
+  )
 }
 
 /** Strings and byte strings in the KServe binary form: each a little-endian uint32 length and its bytes. */
@@ -51,7 +57,8 @@ function readyStrings(spec: TensorSpec, given: TensorInput, batching: boolean): 
   let bytes = 0
   const parts = data.map((item: unknown, index) => {
     const part = typeof item === 'string' ? encoder.encode(item) : item
-    if (!(part instanceof Uint8Array)) throw invalid(spec, `has ${describe(item)} at index ${index}, a string is needed`)
+    if (!(part instanceof Uint8Array))
+      throw invalid(spec, `has ${describe(item)} at index ${index}, a string is needed`)
     bytes += 4 + part.length
     return part
   })
@@ -98,7 +105,9 @@ function checkShape(spec: TensorSpec, shape: readonly number[]): readonly number
   if (!Array.isArray(shape) || !shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
     throw invalid(spec, 'has a shape that is not a list of whole numbers from 0')
   }
-  const fits = shape.length === spec.shape.length && shape.every((dim, i) => (spec.shape[i] as number) < 0 || spec.shape[i] === dim)
+  const fits =
+    shape.length === spec.shape.length &&
+    shape.every((dim, i) => (spec.shape[i] as number) < 0 || spec.shape[i] === dim)
   if (!fits) throw invalid(spec, `has shape [${shape}], the model takes [${spec.shape}]`)
   if (!Number.isSafeInteger(product(shape))) throw invalid(spec, `has shape [${shape}], which is too large`)
   return shape
@@ -113,7 +122,9 @@ export function isArrayOf(datatype: Datatype, data: unknown): data is NumericDat
 }
 
 function arrayName(datatype: Datatype): string {
-  return datatype === 'FP16' || datatype === 'BF16' ? `a Uint16Array of ${datatype} bits` : `a ${STORAGE[datatype].array.name}`
+  return datatype === 'FP16' || datatype === 'BF16'
+    ? `a Uint16Array of ${datatype} bits`
+    : `a ${STORAGE[datatype].array.name}`
 }
 
 function describe(value: unknown): string {

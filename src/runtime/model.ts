@@ -99,7 +99,11 @@ export class NativeModel implements Model {
 
   #request(inputs: Inputs, options: InferOptions | undefined, wait: boolean): Promise<Outputs | Failure> {
     if (this.#closing !== undefined) throw this.#closedError()
-    if (this.#info.decoupled) throw new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled: it may answer a request with any number of responses, which infer() cannot return`)
+    if (this.#info.decoupled)
+      throw new SubtenError(
+        'NOT_SUPPORTED',
+        `model '${this.name}' is decoupled: it may answer a request with any number of responses, which infer() cannot return`,
+      )
     const priority = options?.priority
     if (priority !== undefined && (!Number.isInteger(priority) || priority < 0)) {
       throw new SubtenError('INVALID_INPUT', `priority must be a whole number from 0, not ${priority}`)

@@ -73,7 +73,8 @@ export class OutputReader {
     }
     const { array, bytes: elementBytes } = STORAGE[datatype]
     const length = size / elementBytes
-    if (engineOwned) return new Tensor(datatype, shape, as(datatype, new array(this.#native.takeOutput(record, index), 0, length)))
+    if (engineOwned)
+      return new Tensor(datatype, shape, as(datatype, new array(this.#native.takeOutput(record, index), 0, length)))
     if (view !== undefined) return view(datatype, shape, offset, size)
     return new Tensor(datatype, shape, as(datatype, this.#copy(datatype, offset, size, length)))
   }

@@ -8,7 +8,7 @@ import { Failure } from './failure.js'
 import { readyInput } from './inputs.js'
 import { OutputReader, type SlabView } from './outputs.js'
 import { KIND, MAX_RANK, STAGED_BYTES, WORD } from './record.js'
-import type { InferOptions, InputValue, Inputs, Outputs, TensorSpec } from './types.js'
+import type { InferOptions, Inputs, InputValue, Outputs, TensorSpec } from './types.js'
 
 const QUEUE_FULL = -(NATIVE_CODES.indexOf('QUEUE_FULL') + 1)
 const STAGED = 1
@@ -72,8 +72,14 @@ export class Port {
   readonly #taken: Uint32Array
   readonly #staging: Float64Array
   readonly #bytes: Uint8Array
-  /** Fixed one-row inputs of home slots: a view on the whole slab, its element size, first element, elements a row. */
-  readonly #home: { name: string; view: NumericData; start: number; length: number; array: Function }[] = []
+  /** Fixed one-row inputs of home slots: a view on the whole slab, first element, elements a row, the array to be given. */
+  readonly #home: {
+    name: string
+    view: NumericData
+    start: number
+    length: number
+    array: abstract new (...args: never[]) => unknown
+  }[] = []
   readonly #free: number[] = []
   #freeHead = 0
   readonly #generations: Uint32Array
@@ -113,7 +119,12 @@ export class Port {
   }
 
   /** Submits one request. Resolves with the outputs or a {@link Failure}; throws for inputs that are wrong. */
-  request(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number, wait: boolean): Promise<Outputs | Failure> {
+  request(
+    inputs: Inputs,
+    options: InferOptions | undefined,
+    deadlineMs: number,
+    wait: boolean,
+  ): Promise<Outputs | Failure> {
     if (options?.signal?.aborted) {
       const reason = options.signal.reason
       return Promise.resolve(new Failure(() => reason))
@@ -171,7 +182,15 @@ export class Port {
       return Promise.resolve(new Failure(() => reason))
     }
     stage()
-    const status = this.native.submit(slot, generation, rows, options?.priority ?? 0, deadlineMs, options?.timeoutUs ?? 0, STAGED | EXPLICIT)
+    const status = this.native.submit(
+      slot,
+      generation,
+      rows,
+      options?.priority ?? 0,
+      deadlineMs,
+      options?.timeoutUs ?? 0,
+      STAGED | EXPLICIT,
+    )
     if (status < 0) return Promise.resolve(this.failure(status))
     this.#generations[slot] = generation
     return new Promise((resolve) => this.#track(new Pending(this, resolve, options, view), slot, status))
@@ -249,7 +268,14 @@ export class Port {
 
   // --- submitting ------------------------------------------------------------------------------------------------------
 
-  #submit(slot: number, inputs: Inputs, options: InferOptions | undefined, deadlineMs: number, flags: number, sync = false): number {
+  #submit(
+    slot: number,
+    inputs: Inputs,
+    options: InferOptions | undefined,
+    deadlineMs: number,
+    flags: number,
+    sync = false,
+  ): number {
     const home = slot < this.native.homeSlots && this.#writeHome(slot, inputs)
     let rows = 1
     if (!home) {
@@ -258,7 +284,15 @@ export class Port {
       flags |= STAGED
     }
     const call = sync ? this.native.runSync : this.native.submit
-    return call(slot, this.#generations[slot] as number, rows, options?.priority ?? 0, deadlineMs, options?.timeoutUs ?? 0, flags)
+    return call(
+      slot,
+      this.#generations[slot] as number,
+      rows,
+      options?.priority ?? 0,
+      deadlineMs,
+      options?.timeoutUs ?? 0,
+      flags,
+    )
   }
 
   /** The usual case: exactly the model's inputs, each one row in the right array. False: not the usual case. */
@@ -278,7 +312,8 @@ export class Port {
 
   /** Any other request: checks every tensor, puts it into an extent, and describes it in the staging area. */
   #stage(slot: number, inputs: Inputs): number {
-    if (typeof inputs !== 'object' || inputs === null) throw new SubtenError('INVALID_INPUT', 'infer needs an object of tensors by name')
+    if (typeof inputs !== 'object' || inputs === null)
+      throw new SubtenError('INVALID_INPUT', 'infer needs an object of tensors by name')
     this.#checkNames(inputs)
     let rows = this.#batching ? -1 : 1
     const generation = this.#generations[slot] as number
@@ -286,7 +321,8 @@ export class Port {
       const spec = this.#inputs[index] as TensorSpec
       const value = Object.hasOwn(inputs, spec.name) ? inputs[spec.name] : undefined
       if (value === undefined || value === null) {
-        if (!spec.optional) throw new SubtenError('INVALID_INPUT', `input '${spec.name}' is missing`, { details: { tensor: spec.name } })
+        if (!spec.optional)
+          throw new SubtenError('INVALID_INPUT', `input '${spec.name}' is missing`, { details: { tensor: spec.name } })
         this.#staging[index * STAGED_DOUBLES] = 0
         continue
       }
@@ -314,9 +350,12 @@ export class Port {
   }
 
   #checkRows(spec: TensorSpec, own: number, rows: number): void {
-    if (own === 0) throw new SubtenError('INVALID_INPUT', `input '${spec.name}' has no rows`, { details: { tensor: spec.name } })
+    if (own === 0)
+      throw new SubtenError('INVALID_INPUT', `input '${spec.name}' has no rows`, { details: { tensor: spec.name } })
     if (own !== rows) {
-      throw new SubtenError('INVALID_INPUT', `input '${spec.name}' has ${own} rows, another input has ${rows}`, { details: { tensor: spec.name } })
+      throw new SubtenError('INVALID_INPUT', `input '${spec.name}' has ${own} rows, another input has ${rows}`, {
+        details: { tensor: spec.name },
+      })
     }
     if (rows > this.#maxRows) {
       throw new SubtenError('BATCH_TOO_LARGE', `the request has ${rows} rows; the model takes at most ${this.#maxRows}`)
@@ -327,7 +366,9 @@ export class Port {
     for (const name of Object.keys(inputs)) {
       if (this.#inputs.some((spec) => spec.name === name)) continue
       const known = this.#inputs.map((spec) => `'${spec.name}'`).join(', ')
-      throw new SubtenError('INVALID_INPUT', `the model has no input '${name}'; it takes ${known}`, { details: { tensor: name } })
+      throw new SubtenError('INVALID_INPUT', `the model has no input '${name}'; it takes ${known}`, {
+        details: { tensor: name },
+      })
     }
   }
 
@@ -463,7 +504,10 @@ export class Port {
     const reader = this.#reader
     if (reader.word(record, WORD.kind) === KIND.error) {
       const status = reader.word(record, WORD.status)
-      const message = NATIVE_CODES[status - 1] === 'DEADLINE_EXCEEDED' ? 'the request waited in the queue past its deadline' : this.native.message(record)
+      const message =
+        NATIVE_CODES[status - 1] === 'DEADLINE_EXCEEDED'
+          ? 'the request waited in the queue past its deadline'
+          : this.native.message(record)
       return Failure.native(status, message || 'the engine gave no reason')
     }
     if (pending.settled) return new Failure(() => undefined)

@@ -19,15 +19,19 @@ class SlotTensor<T extends Datatype = Datatype> extends Tensor<T> {
   }
 
   #checked(data: ArrayOf[T]): ArrayOf[T] {
-    if (!this.#alive()) throw new SubtenError('SLOT_RELEASED', 'this tensor belongs to a slot that has been released or submitted again')
+    if (!this.#alive())
+      throw new SubtenError('SLOT_RELEASED', 'this tensor belongs to a slot that has been released or submitted again')
     return data
   }
 }
 
 const forgotten = new FinalizationRegistry<{ release(): void; model: string }>(({ release, model }) => {
-  process.emitWarning(`a claimed slot of model '${model}' was garbage-collected without release(); it has been reclaimed`, {
-    code: 'SUBTEN_SLOT_FORGOTTEN',
-  })
+  process.emitWarning(
+    `a claimed slot of model '${model}' was garbage-collected without release(); it has been reclaimed`,
+    {
+      code: 'SUBTEN_SLOT_FORGOTTEN',
+    },
+  )
   release()
 })
 
@@ -81,7 +85,8 @@ class Claim {
   #end(): void {
     this.released = true
     this.epoch++
-    if (!this.port.closed) for (const buffer of [...this.inputBuffers, ...this.outputBuffers]) this.port.native.detach(buffer)
+    if (!this.port.closed)
+      for (const buffer of [...this.inputBuffers, ...this.outputBuffers]) this.port.native.detach(buffer)
     this.outputBuffers = []
     this.onRelease(this)
   }
@@ -113,7 +118,8 @@ class ClaimedSlot implements Slot {
   async submit(options?: InferOptions): Promise<Outputs> {
     const claim = this.#claim
     if (claim.released) throw new SubtenError('SLOT_RELEASED', 'the slot has been released')
-    if (claim.running) throw new SubtenError('INVALID_INPUT', 'the slot is in flight; wait for its result before submitting it again')
+    if (claim.running)
+      throw new SubtenError('INVALID_INPUT', 'the slot is in flight; wait for its result before submitting it again')
     const { port } = claim
     if (port.closed) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
     claim.recycle()
@@ -124,14 +130,32 @@ class ClaimedSlot implements Slot {
         port.stageInput(index, shape, (tensor.data as Uint8Array).byteLength)
       })
     }
-    const view = <T extends Datatype>(datatype: T, shape: readonly number[], offset: number, bytes: number): Tensor<T> => {
+    const view = <T extends Datatype>(
+      datatype: T,
+      shape: readonly number[],
+      offset: number,
+      bytes: number,
+    ): Tensor<T> => {
       const buffer = port.native.wrap(offset, bytes)
       claim.outputBuffers.push(buffer)
       const { array, bytes: size } = STORAGE[datatype]
-      return new SlotTensor(datatype, shape, new array(buffer, 0, bytes / size) as ArrayOf[T], () => claim.epoch === epoch)
+      return new SlotTensor(
+        datatype,
+        shape,
+        new array(buffer, 0, bytes / size) as ArrayOf[T],
+        () => claim.epoch === epoch,
+      )
     }
     claim.running = true
-    const result = await port.requestSlot(claim.slot, claim.generation, this.#rows, stage, options, budgetLeft(options?.deadlineMs), view)
+    const result = await port.requestSlot(
+      claim.slot,
+      claim.generation,
+      this.#rows,
+      stage,
+      options,
+      budgetLeft(options?.deadlineMs),
+      view,
+    )
     claim.running = false
     if (!claim.leftToPort) claim.completed = true
     if (result instanceof Failure) {
@@ -244,16 +268,32 @@ export class Claims {
 
   #shapes(options: ClaimOptions): { rows: number; shapes: readonly (readonly number[])[] } {
     const rows = options.rows ?? 1
-    if (!Number.isInteger(rows) || rows < 1) throw new SubtenError('INVALID_INPUT', `a slot needs a whole number of rows from 1, not ${rows}`)
-    if (rows > this.#maxRows) throw new SubtenError('BATCH_TOO_LARGE', `a slot of ${rows} rows was asked for; the model takes at most ${this.#maxRows}`)
+    if (!Number.isInteger(rows) || rows < 1)
+      throw new SubtenError('INVALID_INPUT', `a slot needs a whole number of rows from 1, not ${rows}`)
+    if (rows > this.#maxRows)
+      throw new SubtenError(
+        'BATCH_TOO_LARGE',
+        `a slot of ${rows} rows was asked for; the model takes at most ${this.#maxRows}`,
+      )
     const shapes = this.#inputs.map((spec) => {
-      if (spec.datatype === 'BYTES') throw new SubtenError('NOT_SUPPORTED', `input '${spec.name}' holds strings, which have no fixed place in memory; use infer()`)
+      if (spec.datatype === 'BYTES')
+        throw new SubtenError(
+          'NOT_SUPPORTED',
+          `input '${spec.name}' holds strings, which have no fixed place in memory; use infer()`,
+        )
       const given = options.shapes?.[spec.name]
       const shape = given ? [...given] : [...spec.shape]
       if (!given && this.#batching) shape[0] = rows
-      if (shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) throw invalid(spec, `has unknown dimensions in [${spec.shape}]: give claim({ shapes: { '${spec.name}': [...] } })`)
-      const fits = shape.length === spec.shape.length && shape.every((dim, i) => (spec.shape[i] as number) < 0 || spec.shape[i] === dim)
-      if (!fits || (this.#batching && shape[0] !== rows)) throw invalid(spec, `was given shape [${shape}] for ${rows} rows; the model takes [${spec.shape}]`)
+      if (shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0))
+        throw invalid(
+          spec,
+          `has unknown dimensions in [${spec.shape}]: give claim({ shapes: { '${spec.name}': [...] } })`,
+        )
+      const fits =
+        shape.length === spec.shape.length &&
+        shape.every((dim, i) => (spec.shape[i] as number) < 0 || spec.shape[i] === dim)
+      if (!fits || (this.#batching && shape[0] !== rows))
+        throw invalid(spec, `was given shape [${shape}] for ${rows} rows; the model takes [${spec.shape}]`)
       return shape
     })
     return { rows, shapes }

@@ -43,7 +43,12 @@ export class Snapshot implements Stats {
     this.requests = { submitted, succeeded, failed, cancelled, expired, refused, inFlight }
     const [count = 0, rows = 0, inPlace = 0, ...reasons] = batchCounts
     const byReason = Object.fromEntries(REASONS.map((reason, i) => [reason, reasons[i] ?? 0]))
-    this.batches = { count, meanSize: count === 0 ? 0 : rows / count, byReason: byReason as Record<BatchReason, number>, inPlace }
+    this.batches = {
+      count,
+      meanSize: count === 0 ? 0 : rows / count,
+      byReason: byReason as Record<BatchReason, number>,
+      inPlace,
+    }
     const stages = STAGES.map((stage, i) => [stage, summarise(distributions[i] ?? EMPTY)])
     this.stages = Object.fromEntries(stages) as Record<Stage, StageSummary>
     this.eventLoop = summarise(lateness)
@@ -52,12 +57,20 @@ export class Snapshot implements Stats {
   }
 
   static of(native: NativeStats, lateness: Distribution): Snapshot {
-    return new Snapshot(native.counts, native.batches, native.stages.map(fromPairs), lateness, native.memory, Date.now())
+    return new Snapshot(
+      native.counts,
+      native.batches,
+      native.stages.map(fromPairs),
+      lateness,
+      native.memory,
+      Date.now(),
+    )
   }
 
   diff(previous: Stats): Stats {
     if (!(previous instanceof Snapshot)) throw new TypeError('diff() takes what stats() returned')
-    const minus = (a: readonly number[], b: readonly number[]): number[] => a.map((value, i) => Math.max(0, value - (b[i] ?? 0)))
+    const minus = (a: readonly number[], b: readonly number[]): number[] =>
+      a.map((value, i) => Math.max(0, value - (b[i] ?? 0)))
     return new Snapshot(
       minus(this.#counts, previous.#counts),
       minus(this.#batchCounts, previous.#batchCounts),
@@ -106,5 +119,13 @@ export function summarise({ values, counts, sum, max }: Distribution): StageSumm
     }
     return 0
   }
-  return { count, mean: count === 0 ? 0 : sum / count / 1000, p50: at(0.5), p95: at(0.95), p99: at(0.99), p999: at(0.999), max: max / 1000 }
+  return {
+    count,
+    mean: count === 0 ? 0 : sum / count / 1000,
+    p50: at(0.5),
+    p95: at(0.95),
+    p99: at(0.99),
+    p999: at(0.999),
+    max: max / 1000,
+  }
 }

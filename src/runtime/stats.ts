@@ -1,4 +1,5 @@
-import type { BatchReason } from './types.js'
+/** Why a batch was dispatched. */
+export type BatchReason = 'full' | 'preferred' | 'delay' | 'deadline' | 'idle'
 
 /** One latency distribution, microseconds, from an HDR histogram with three significant digits. */
 export interface StageSummary {

@@ -1,5 +1,5 @@
 import type { Datatype, NumericData, TensorData } from './datatype.js'
-import type { Stats } from './stats.js'
+import type { BatchReason, Stats } from './stats.js'
 import type { Tensor } from './tensor.js'
 
 /** A tensor of a model as it is declared. `shape` has the batch dimension first (-1) when maxBatchSize > 0. */
@@ -46,7 +46,7 @@ export interface Timing {
   toServerTiming(): string
 }
 
-export type BatchReason = 'full' | 'preferred' | 'delay' | 'deadline' | 'idle'
+export type { BatchReason }
 
 export interface InferOptions {
   /** Aborting rejects with `signal.reason`. */

@@ -154,8 +154,8 @@ void NullInstance::echo_whole(const BatchView& batch, BatchCompletion* completio
   for (size_t i = 0; i < pairs; ++i) {
     const BatchTensor& input = batch.inputs[i];
     if (!input.present) continue;
-    const bool ragged = model_->batches && batch.requests.size() > 1 &&
-                        input.shape.size() != model_->spec().inputs[i].shape.size();
+    const bool ragged =
+        model_->batches && batch.requests.size() > 1 && input.shape.size() != model_->spec().inputs[i].shape.size();
     if (!ragged) {
       void* to = completion->allocate(i, input.shape, input.bytes);
       if (to != nullptr) {
@@ -218,13 +218,15 @@ class NullEngine final : public Engine {
     }
     if (const std::string* completion = find_parameter(options, "completion")) {
       if (*completion != "sync" && *completion != "async") {
-        return Status::error(Code::kConfigInvalid, "parameter 'completion' must be sync or async, not '" + *completion + "'");
+        return Status::error(Code::kConfigInvalid,
+                             "parameter 'completion' must be sync or async, not '" + *completion + "'");
       }
       settings.async = *completion == "async";
     }
     ModelSpec spec{options.config_inputs, options.config_outputs, {}};
     if (spec.inputs.empty() || spec.inputs.size() != spec.outputs.size()) {
-      return Status::error(Code::kConfigInvalid, "the null engine echoes: it needs as many outputs as inputs, at least one");
+      return Status::error(Code::kConfigInvalid,
+                           "the null engine echoes: it needs as many outputs as inputs, at least one");
     }
     for (size_t i = 0; i < spec.inputs.size(); ++i) {
       if (spec.inputs[i].type != spec.outputs[i].type || spec.inputs[i].shape != spec.outputs[i].shape) {

@@ -48,7 +48,7 @@ bool lies_within(uint64_t offset, uint64_t bytes, uint64_t size) noexcept {
 std::string shared_library_problem(const std::string& path) {
   const File file(path);
   if (file.descriptor() < 0) return std::string("cannot be opened: ") + std::strerror(errno);
-  struct stat information{};
+  struct stat information {};
   if (fstat(file.descriptor(), &information) != 0) return std::string("cannot be read: ") + std::strerror(errno);
   if (!S_ISREG(information.st_mode)) return "is not a file";
   const auto size = static_cast<uint64_t>(information.st_size);

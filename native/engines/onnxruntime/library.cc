@@ -123,7 +123,7 @@ std::string self_test() {
 }
 
 bool exists(const std::string& path) noexcept {
-  struct stat information{};
+  struct stat information {};
   return stat(path.c_str(), &information) == 0;
 }
 
@@ -185,8 +185,8 @@ Status load(Loaded& self, const std::string& path) {
 }
 
 bool same_file(const std::string& left, const std::string& right) noexcept {
-  struct stat one{};
-  struct stat two{};
+  struct stat one {};
+  struct stat two {};
   return stat(left.c_str(), &one) == 0 && stat(right.c_str(), &two) == 0 && one.st_dev == two.st_dev &&
          one.st_ino == two.st_ino;
 }
@@ -202,12 +202,12 @@ Status search(Loaded& self, const std::string& explicit_path) {
   }
   if (!self.hint.empty() && exists(self.hint)) return load(self, self.hint);
 
-  const Status system = load(self, kSystemName);
+  Status system = load(self, kSystemName);
   if (system.is_ok() || system.code == Code::kEngineVersion) return system;
   const std::string package_place =
       self.hint.empty() ? std::string("no package ") + kPackage + " is installed" : self.hint + " does not exist";
   return Status::error(Code::kEngineNotFound,
-                       "ONNX Runtime was not found. Looked in: the option libraryPath (not given), the environment "
+                       "ONNX Runtime was not found. Looked in: the option engineLibrary (not given), the environment "
                        "variable " +
                            std::string(kEnvironmentVariable) + " (not set), the npm package (" + package_place +
                            "), the system (" + kSystemName + " cannot be loaded). " + install_advice());
@@ -228,7 +228,7 @@ Status load_ort_library(const std::string& explicit_path) {
   const std::lock_guard lock(self.mutex);
   if (self.library.path.empty()) return search(self, explicit_path);
   if (!explicit_path.empty() && !same_file(explicit_path, self.library.path)) {
-    return Status::error(Code::kConfigInvalid, "The option libraryPath names " + explicit_path +
+    return Status::error(Code::kConfigInvalid, "The option engineLibrary names " + explicit_path +
                                                    ", but this process already uses ONNX Runtime " +
                                                    self.library.version + " from " + self.library.path +
                                                    "; one process uses one library.");

@@ -44,14 +44,14 @@ void read_model_metadata(const OrtSession* session, std::vector<std::pair<std::s
   if (OrtError error(ort().SessionGetModelMetadata(session, &raw_metadata)); error) return;
   const OrtOwned<OrtModelMetadata> metadata(raw_metadata);
 
-  const std::pair<const char*, OrtMetadataText> kTexts[] = {
+  const std::pair<const char*, OrtMetadataText> texts[] = {
       {"producer", ort().ModelMetadataGetProducerName},
       {"graph", ort().ModelMetadataGetGraphName},
       {"domain", ort().ModelMetadataGetDomain},
       {"description", ort().ModelMetadataGetDescription},
       {"graph description", ort().ModelMetadataGetGraphDescription},
   };
-  for (const auto& [name, get_text] : kTexts) {
+  for (const auto& [name, get_text] : texts) {
     char* raw_text = nullptr;
     if (OrtError error(get_text(metadata.get(), ort_allocator(), &raw_text)); error || raw_text == nullptr) continue;
     const OrtText text(raw_text);

@@ -86,6 +86,7 @@ using OrtMetadataText = OrtStatus* (*)(const OrtModelMetadata*, OrtAllocator*, c
 
 // Functions keep the names of the published table, so that they can be looked up there. Those that return OrtStatus*
 // return null on success; a status belongs to the caller, who releases it.
+// NOLINTBEGIN(readability-identifier-naming): the names are the API's.
 struct OrtApi {
   void* gap_0[1];
   OrtErrorCode (*GetErrorCode)(const OrtStatus*);
@@ -207,6 +208,7 @@ struct OrtApiBase {
   const OrtApi* (*GetApi)(uint32_t version);
   const char* (*GetVersionString)();
 };
+// NOLINTEND(readability-identifier-naming)
 using OrtGetApiBaseFunction = const OrtApiBase* (*)();
 
 #define SUBTEN_ORT_POSITION(function, position) \

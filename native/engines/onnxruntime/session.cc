@@ -24,7 +24,7 @@ constexpr const char* kIntraOpSpinning = "session.intra_op.allow_spinning";
 constexpr const char* kInterOpSpinning = "session.inter_op.allow_spinning";
 
 Status check_file(const std::string& path) {
-  struct stat information{};
+  struct stat information {};
   if (stat(path.c_str(), &information) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) {
       return Status::error(Code::kModelNotFound, "There is no model file " + path + ".");

@@ -231,7 +231,7 @@ TEST(OnnxRuntimeLibrary, NothingFoundSaysEveryPlaceThatWasLookedIn) {
   if (status.is_ok()) GTEST_SKIP() << "the system has an ONNX Runtime";
   EXPECT_CODE(kEngineNotFound, status);
   for (const char* place :
-       {"libraryPath", "SUBTEN_ONNXRUNTIME_LIB", "/nowhere/package", "libonnxruntime.so.1", "npm install"}) {
+       {"engineLibrary", "SUBTEN_ONNXRUNTIME_LIB", "/nowhere/package", "libonnxruntime.so.1", "npm install"}) {
     EXPECT_SAYS(status, place);
   }
 }

@@ -1,25 +1,36 @@
-import './dispose.js'
+import '../runtime/dispose.js'
 import { checkAgainst } from '../repository/check-against.js'
 import { completeConfig, type ModelSpec } from '../repository/complete-config.js'
 import type { ConfigDocument } from '../repository/config-document.js'
+import type { ModelConfig } from '../repository/config-types.js'
 import { toKserveDatatype } from '../repository/datatypes.js'
 import { readLabels } from '../repository/labels.js'
-import type { ModelConfig } from '../repository/config-types.js'
 import { resolveConfig } from '../repository/model-config.js'
 import { type ConfigOverrides, isConfigField } from '../repository/overrides.js'
 import { type LocatedModel, locate } from '../repository/repository.js'
 import { unsupportedSettings } from '../repository/unsupported.js'
-import { addon, type NativeModelHandle, type NativeTensor, succeeded } from './binding.js'
+import { addon, type NativeModelHandle, type NativeTensor, succeeded } from '../runtime/binding.js'
+import { DATATYPES, type Datatype } from '../runtime/datatype.js'
+import { SubtenError } from '../runtime/errors.js'
+import { type ModelInfo, NativeModel } from '../runtime/model.js'
+import type { ModelAt } from '../runtime/models.js'
+import type { LoadOptions, TensorSpec } from '../runtime/types.js'
 import { checkOptions, coreOptions } from './core-options.js'
-import { DATATYPES, type Datatype } from './datatype.js'
-import { SubtenError } from './errors.js'
-import { type ModelInfo, NativeModel } from './model.js'
-import type { ModelAt } from './models.js'
-import type { LoadOptions, Model, ShareToken, TensorSpec } from './types.js'
-import { warmUp } from './warmup.js'
+import { warmUp } from './warm-up.js'
 
 /** Options of `load` that are not settings of config.pbtxt. */
-const OWN_OPTIONS = new Set(['engine', 'engineLibrary', 'version', 'wake', 'slo', 'memoryMb', 'maxQueueSize', 'whenFull', 'debug', 'parameters'])
+const OWN_OPTIONS = new Set([
+  'engine',
+  'engineLibrary',
+  'version',
+  'wake',
+  'slo',
+  'memoryMb',
+  'maxQueueSize',
+  'whenFull',
+  'debug',
+  'parameters',
+])
 
 /**
  * Loads a model: a directory in Triton's layout (`config.pbtxt` optional) or one `.onnx` file.
@@ -36,20 +47,6 @@ export async function load<P extends string>(path: P, options: LoadOptions = {})
   const engine = options.engine ?? located.engine.engine
   const handle = await openModel(located, engine, options)
   return (await openCore(located, engine, handle, options)) as unknown as ModelAt<P>
-}
-
-/** A handle on a model that another environment of this process has loaded; both use one queue. */
-export function attach(token: ShareToken): Model {
-  if (typeof token !== 'object' || token === null || token.subten !== 1 || typeof token.id !== 'string') {
-    throw new SubtenError('INVALID_INPUT', 'attach() takes what model.share() returned')
-  }
-  // The description comes with the port: open it before the model object is made.
-  let wake: (() => void) | undefined
-  const native = succeeded(addon().attachPort(token.id, () => wake?.()))
-  return new NativeModel(JSON.parse(native.info) as ModelInfo, (onWake) => {
-    wake = onWake
-    return native
-  })
 }
 
 function overridesOf(options: LoadOptions): ConfigOverrides {
@@ -73,9 +70,13 @@ function overridesOf(options: LoadOptions): ConfigOverrides {
 
 async function openModel(located: LocatedModel, engine: string, options: LoadOptions): Promise<NativeModelHandle> {
   if (engine === 'triton' || engine === 'tensorrt') {
-    throw new SubtenError('ENGINE_NOT_FOUND', `model '${located.name}' needs the engine ${engine} (backend "${located.engine.backend}"), which this version of subten does not have`, {
-      remedy: 'Use a model whose backend is onnxruntime or subten_null.',
-    })
+    throw new SubtenError(
+      'ENGINE_NOT_FOUND',
+      `model '${located.name}' needs the engine ${engine} (backend "${located.engine.backend}"), which this version of subten does not have`,
+      {
+        remedy: 'Use a model whose backend is onnxruntime or subten_null.',
+      },
+    )
   }
   const partial = resolveConfig(located.document, { partial: true })
   return succeeded(
@@ -103,13 +104,19 @@ function configTensors(config: ModelConfig, kind: 'input' | 'output'): Omit<Nati
   }))
 }
 
-async function openCore(located: LocatedModel, engine: string, handle: NativeModelHandle, options: LoadOptions): Promise<NativeModel> {
+async function openCore(
+  located: LocatedModel,
+  engine: string,
+  handle: NativeModelHandle,
+  options: LoadOptions,
+): Promise<NativeModel> {
   const spec: ModelSpec = { inputs: handle.inputs.map(specOf), outputs: handle.outputs.map(specOf) }
   const document = completeConfig(located.document, spec)
   const config = resolveConfig(document, located.directory === undefined ? {} : { modelName: located.name })
   checkAgainst(document, config, spec)
   refuseUnsupported(document)
-  const decoupled = config.model_transaction_policy?.decoupled === true || Number(config.parameters.parts?.string_value ?? 1) !== 1
+  const decoupled =
+    config.model_transaction_policy?.decoupled === true || Number(config.parameters.parts?.string_value ?? 1) !== 1
   const info: ModelInfo = {
     name: located.name,
     version: String(located.version),
@@ -154,9 +161,13 @@ function refuseUnsupported(document: ConfigDocument): void {
   for (const { field, file, line, severity } of unsupportedSettings(document)) {
     const where = file === undefined ? 'options' : line === undefined ? file : `${file}:${line}`
     if (severity === 'refuse') {
-      throw new SubtenError('NOT_SUPPORTED', `${where}: ${field} is not supported by this version of subten`, { details: { file, line, field } })
+      throw new SubtenError('NOT_SUPPORTED', `${where}: ${field} is not supported by this version of subten`, {
+        details: { file, line, field },
+      })
     }
-    process.emitWarning(`${where}: ${field} has no effect in this version of subten`, { code: 'SUBTEN_SETTING_IGNORED' })
+    process.emitWarning(`${where}: ${field} has no effect in this version of subten`, {
+      code: 'SUBTEN_SETTING_IGNORED',
+    })
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ModelConfig, QueuePolicy } from '../repository/config-types.js'
-import { SubtenError } from './errors.js'
-import type { LoadOptions } from './types.js'
+import { SubtenError } from '../runtime/errors.js'
+import type { LoadOptions } from '../runtime/types.js'
 
 const WAKE = { auto: 0, latency: 1, powersave: 2 } as const
 const DEFAULT_QUEUE = 4096
@@ -9,8 +9,11 @@ const MAX_QUEUE = 32_768
 /** The options of `load` that concern the core, checked. */
 export function checkOptions(options: LoadOptions): void {
   const wrong = (field: string, needs: string): SubtenError =>
-    new SubtenError('CONFIG_INVALID', `options: ${field}: ${needs}, not ${JSON.stringify(options[field])}`, { details: { field } })
-  if (options.wake !== undefined && !(options.wake in WAKE)) throw wrong('wake', "must be 'auto', 'latency' or 'powersave'")
+    new SubtenError('CONFIG_INVALID', `options: ${field}: ${needs}, not ${JSON.stringify(options[field])}`, {
+      details: { field },
+    })
+  if (options.wake !== undefined && !(options.wake in WAKE))
+    throw wrong('wake', "must be 'auto', 'latency' or 'powersave'")
   if (options.whenFull !== undefined && options.whenFull !== 'reject' && options.whenFull !== 'wait') {
     throw wrong('whenFull', "must be 'reject' or 'wait'")
   }
@@ -18,11 +21,17 @@ export function checkOptions(options: LoadOptions): void {
   if (memoryMb !== undefined && !(typeof memoryMb === 'number' && memoryMb > 0 && memoryMb <= 65536)) {
     throw wrong('memoryMb', 'must be a number of MiB above 0, at most 65536')
   }
-  if (maxQueueSize !== undefined && !(Number.isInteger(maxQueueSize) && maxQueueSize > 0 && maxQueueSize <= MAX_QUEUE)) {
+  if (
+    maxQueueSize !== undefined &&
+    !(Number.isInteger(maxQueueSize) && maxQueueSize > 0 && maxQueueSize <= MAX_QUEUE)
+  ) {
     throw wrong('maxQueueSize', `must be a whole number of requests from 1 to ${MAX_QUEUE}`)
   }
   if (options.slo !== undefined) {
-    throw new SubtenError('NOT_SUPPORTED', 'options: slo: scheduling by deadline is not built yet; use deadlineMs and max_queue_delay_microseconds')
+    throw new SubtenError(
+      'NOT_SUPPORTED',
+      'options: slo: scheduling by deadline is not built yet; use deadlineMs and max_queue_delay_microseconds',
+    )
   }
 }
 
@@ -32,7 +41,10 @@ export function coreOptions(config: ModelConfig, options: LoadOptions, info: str
   const levels = batching?.priority_levels ?? 0
   const policies = batching?.priority_queue_policy ?? {}
   const policy = (level: number): object =>
-    levelPolicy((policies as Record<string, QueuePolicy>)[level] ?? batching?.default_queue_policy, options.maxQueueSize)
+    levelPolicy(
+      (policies as Record<string, QueuePolicy>)[level] ?? batching?.default_queue_policy,
+      options.maxQueueSize,
+    )
   return {
     maxBatchSize: config.max_batch_size,
     dynamic: batching !== undefined && config.max_batch_size > 0,

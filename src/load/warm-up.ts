@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises'
 import type { ModelConfig, ModelWarmup } from '../repository/config-types.js'
 import { toKserveDatatype } from '../repository/datatypes.js'
 import { type LocatedModel, warmupFile } from '../repository/repository.js'
-import { STORAGE } from './datatype.js'
-import { SubtenError } from './errors.js'
-import { product } from './inputs.js'
-import type { NativeModel } from './model.js'
-import type { TensorInput } from './types.js'
+import { STORAGE } from '../runtime/datatype.js'
+import { SubtenError } from '../runtime/errors.js'
+import { product } from '../runtime/inputs.js'
+import type { NativeModel } from '../runtime/model.js'
+import type { TensorInput } from '../runtime/types.js'
 
 /**
  * Runs the `model_warmup` samples of a configuration, so that the first request of a user does not pay for building.
@@ -25,7 +25,11 @@ export async function warmUp(model: NativeModel, config: ModelConfig, located: L
   model.resetStats()
 }
 
-async function sampleInputs(sample: ModelWarmup, config: ModelConfig, located: LocatedModel): Promise<Record<string, TensorInput>> {
+async function sampleInputs(
+  sample: ModelWarmup,
+  config: ModelConfig,
+  located: LocatedModel,
+): Promise<Record<string, TensorInput>> {
   const inputs: Record<string, TensorInput> = {}
   for (const [name, input] of Object.entries(sample.inputs ?? {})) {
     const datatype = toKserveDatatype(input.data_type) ?? 'FP32'
@@ -38,19 +42,30 @@ async function sampleInputs(sample: ModelWarmup, config: ModelConfig, located: L
 
 type WarmupInput = NonNullable<ModelWarmup['inputs']>[string]
 
-async function sampleData(name: string, input: WarmupInput, length: number, datatype: keyof typeof STORAGE, located: LocatedModel): Promise<TensorInput['data']> {
+async function sampleData(
+  name: string,
+  input: WarmupInput,
+  length: number,
+  datatype: keyof typeof STORAGE,
+  located: LocatedModel,
+): Promise<TensorInput['data']> {
   const { array, bytes } = STORAGE[datatype]
   if (datatype === 'BYTES') return Array.from({ length }, () => '')
   if (input.input_data_file) {
     const file = await warmupFile(located.directory ?? '', input.input_data_file, {})
     const raw = await readFile(file)
     if (raw.byteLength !== length * bytes) {
-      throw new SubtenError('CONFIG_INVALID', `model_warmup: "${input.input_data_file}" has ${raw.byteLength} bytes, input '${name}' needs ${length * bytes}`)
+      throw new SubtenError(
+        'CONFIG_INVALID',
+        `model_warmup: "${input.input_data_file}" has ${raw.byteLength} bytes, input '${name}' needs ${length * bytes}`,
+      )
     }
     return new array(new Uint8Array(raw).buffer, 0, length)
   }
   const data = new array(length)
   // Zeros unless random_data is asked for; small non-negative numbers are legal in every datatype.
-  if (input.random_data) for (let i = 0; i < length; i++) (data as Float32Array)[i] = (typeof data[0] === 'bigint' ? BigInt(i % 2) : Math.random()) as number
+  if (input.random_data)
+    for (let i = 0; i < length; i++)
+      (data as Float32Array)[i] = (typeof data[0] === 'bigint' ? BigInt(i % 2) : Math.random()) as number
   return data
 }

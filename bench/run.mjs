@@ -1,0 +1,59 @@
+// npm run bench [name…]: runs one file a question, each in a process of its own, and keeps what it found in bench/results/.
+import { fork } from 'node:child_process'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { build } from '../scripts/build.mjs'
+import { at, main, StepError, say } from '../scripts/step.mjs'
+import { asMarkdown, asText, machine } from './report.mjs'
+
+const HELPERS = new Set(['run', 'measure', 'report', 'contenders', 'question'])
+const all = readdirSync(at('bench'))
+  .filter((file) => file.endsWith('.mjs'))
+  .map((file) => file.slice(0, -4))
+  .filter((name) => !HELPERS.has(name))
+
+/** The result that a question's process sends. */
+function ask(name) {
+  return new Promise((resolve, reject) => {
+    let result
+    const child = fork(at('bench', 'question.mjs'), [name], { cwd: at('.') })
+    child.on('message', (message) => {
+      result = message
+    })
+    child.on('error', reject)
+    child.on('exit', (code, signal) => {
+      if (result && code === 0) resolve({ name, ...result })
+      else reject(new StepError(`the benchmark '${name}' ended with ${signal ?? `exit code ${code}`}`))
+    })
+  })
+}
+
+main(async () => {
+  const asked = process.argv.slice(2)
+  const unknown = asked.find((name) => !all.includes(name))
+  if (unknown) throw new StepError(`there is no benchmark '${unknown}'; there are: ${all.join(', ')}`)
+  await build()
+  const quick = process.env.SUBTEN_BENCH_QUICK === '1'
+  const failed = []
+  for (const name of asked.length ? asked : all) {
+    say(`measuring ${name}`)
+    const on = machine()
+    try {
+      const result = await ask(name)
+      process.stdout.write(`\n${asText(result, on)}\n\n`)
+      if (quick) continue // too short to be kept
+      mkdirSync(at('bench', 'results'), { recursive: true })
+      writeFileSync(at('bench', 'results', `${name}.md`), asMarkdown(result, on))
+      writeFileSync(at('bench', 'results', `${name}.json`), `${JSON.stringify({ machine: on, ...result }, shorter, 1)}\n`)
+    } catch (error) {
+      failed.push(name)
+      process.stderr.write(`${error.message}\n`)
+    }
+  }
+  if (failed.length) throw new StepError(`without a result: ${failed.join(', ')}`)
+})
+
+/** Four significant figures say all there is, and lists of numbers stay on one line. */
+function shorter(_key, value) {
+  if (typeof value === 'number' && !Number.isInteger(value)) return Number(value.toPrecision(4))
+  return value
+}

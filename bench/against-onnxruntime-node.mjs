@@ -12,7 +12,10 @@ export default async function measure() {
   const lines = []
   const rows = []
   const raw = {}
-  for (const [name, levels] of [['mlp', [64]], ['digits', [1, 8, 64]]]) {
+  for (const [name, levels] of [
+    ['mlp', [64]],
+    ['digits', [1, 8, 64]],
+  ]) {
     const subten = await inSubten(name)
     const node = await inOnnxruntimeNode(name)
     await checkAgreement(name, subten, node)
@@ -23,11 +26,23 @@ export default async function measure() {
       raw[what] = found
       const ratio = paired(found.subten.rates, found.node.rates)
       const isBar = name === 'mlp' && callers === 64
-      const line = ratioLine({ name: `${what}: rate of subten / of onnxruntime-node`, ratio, bar: isBar ? BAR : undefined })
+      const line = ratioLine({
+        name: `${what}: rate of subten / of onnxruntime-node`,
+        ratio,
+        bar: isBar ? BAR : undefined,
+      })
       if (isBar) lines.unshift(line)
       else lines.push(line)
-      lines.push(ratioLine({ name: `${what}: p99 of subten / of onnxruntime-node`, ratio: paired(found.subten.p99s, found.node.p99s) }))
-      rows.push({ what: `${what}, subten infer`, ...found.subten }, { what: `${what}, onnxruntime-node run`, ...found.node })
+      lines.push(
+        ratioLine({
+          name: `${what}: p99 of subten / of onnxruntime-node`,
+          ratio: paired(found.subten.p99s, found.node.p99s),
+        }),
+      )
+      rows.push(
+        { what: `${what}, subten infer`, ...found.subten },
+        { what: `${what}, onnxruntime-node run`, ...found.node },
+      )
     }
     await subten.close()
     await node.close()
@@ -40,9 +55,11 @@ export default async function measure() {
 
 /** One mlp request at a time: what tinybench is made for. A short bench each round, the order turning. */
 async function oneAtATime(subten, node, { lines, rows, raw }) {
-  const tasks = { infer: subten.infer, run: node.run }
-  const found = await interleave(tasks, COUNT, (call) => tiny(call))
-  const sync = quantiles(await interleaveSync(subten.inferSync))
+  const tasks = { infer: subten.infer, inferSync: subten.inferSync, run: node.run }
+  const found = await interleave(tasks, COUNT, (call, _round, name) =>
+    name === 'inferSync' ? syncLatency(call, MS) : tiny(call),
+  )
+  const sync = quantiles(found.inferSync)
   const of = (name, key) => found[name].map((each) => each[key])
   const row = (name) => ({
     p50: median(of(name, 'p50')),
@@ -61,11 +78,6 @@ async function oneAtATime(subten, node, { lines, rows, raw }) {
     { what: 'mlp, one at a time, subten inferSync', ...sync },
     { what: 'mlp, one at a time, onnxruntime-node run', ...row('run') },
   )
-
-  async function interleaveSync(call) {
-    const each = await interleave({ call }, COUNT, () => syncLatency(call, MS))
-    return each.call
-  }
 }
 
 async function tiny(call) {

@@ -31,7 +31,11 @@ export async function inOnnxruntimeNode(name, rows = 64) {
   const session = await ort.InferenceSession.create(`${folderOf(name)}/1/model.onnx`)
   const [input] = session.inputNames
   const shape = session.inputMetadata[0].shape.map((dim, i) => (i === 0 ? 1 : dim))
-  const data = randomRows(rows, shape.reduce((a, b) => a * b, 1), 1)
+  const data = randomRows(
+    rows,
+    shape.reduce((a, b) => a * b, 1),
+    1,
+  )
   const next = inTurn(data.map((row) => ({ [input]: new ort.Tensor('float32', row, shape) })))
   return { data, run: () => session.run(next()), output: session.outputNames[0], close: () => session.release() }
 }
@@ -41,7 +45,8 @@ export async function checkAgreement(name, subten, node, tolerance = 1e-4) {
   for (let i = 0; i < Math.min(8, subten.data.length); i++) {
     const ours = (await subten.infer())[node.output].data
     const theirs = (await node.run())[node.output].data
-    const off = ours.length === theirs.length ? Math.max(...ours.map((value, j) => Math.abs(value - theirs[j]))) : Infinity
+    const off =
+      ours.length === theirs.length ? Math.max(...ours.map((value, j) => Math.abs(value - theirs[j]))) : Infinity
     if (!(off <= tolerance)) throw new Error(`${name}: subten and onnxruntime-node differ by ${off} in row ${i}`)
   }
 }

@@ -43,7 +43,10 @@ main(async () => {
       if (quick) continue // too short to be kept
       mkdirSync(at('bench', 'results'), { recursive: true })
       writeFileSync(at('bench', 'results', `${name}.md`), asMarkdown(result, on))
-      writeFileSync(at('bench', 'results', `${name}.json`), `${JSON.stringify({ machine: on, ...result }, shorter, 1)}\n`)
+      writeFileSync(
+        at('bench', 'results', `${name}.json`),
+        `${JSON.stringify({ machine: on, ...result }, shorter, 1)}\n`,
+      )
     } catch (error) {
       failed.push(name)
       process.stderr.write(`${error.message}\n`)

@@ -1,0 +1,138 @@
+// What does a hand-off cost? One request at a time on the null engine in every wake mode, beside a C++ program that
+// makes the same hops (bench/floor.cc), under the same pinning, in turn.
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import os from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { at } from '../scripts/step.mjs'
+import { median, millis, paired, rounds } from './measure.mjs'
+import { figureLine, ratioLine } from './report.mjs'
+
+const COUNT = rounds(11)
+const MS = millis(400)
+const MODES = ['powersave', 'auto', 'latency']
+const FLOOR = at('.cache', 'bench', 'floor')
+
+/** In a process of its own, pinned: one model a mode, and rounds as they are asked for. */
+async function serve() {
+  const { inSubten } = await import('./contenders.mjs')
+  const { closedLatency, quantiles, syncLatency } = await import('./measure.mjs')
+  const models = {}
+  for (const wake of MODES) models[wake] = await inSubten('echo', { wake })
+  models.sync = models.powersave
+  process.on('message', async ({ mode, ms }) => {
+    const { infer, inferSync } = models[mode]
+    const before = process.cpuUsage()
+    const histogram = mode === 'sync' ? syncLatency(inferSync, ms) : await closedLatency(infer, 1, ms)
+    const { user, system } = process.cpuUsage(before)
+    const { p50, p99, calls } = quantiles([histogram])
+    process.send({ p50, p99, calls, mean: histogram.mean / 1000, cpu: (user + system) / calls })
+  })
+  process.send('ready')
+}
+
+export default async function measure() {
+  mkdirSync(at('.cache', 'bench'), { recursive: true })
+  execFileSync('g++', ['-O2', '-std=c++20', '-pthread', at('bench', 'floor.cc'), '-o', FLOOR], { stdio: 'inherit' })
+  const lines = []
+  const rows = []
+  const raw = {}
+  for (const cpus of pinnings()) {
+    const what = cpus === undefined ? 'not pinned' : cpus.length === 1 ? 'one CPU' : `${cpus.length} CPUs`
+    const found = await underPinning(cpus)
+    raw[what] = found
+    report(what, cpus, found, lines, rows)
+  }
+  const notes = [
+    'p50 and p99 are the medians of the rounds. The floor writes and copies the same 64 floats; parked, it sleeps in a futex and in epoll at every hop. Bars are those of the next milestone. `sync` is `inferSync`: no thread changes hands.',
+  ]
+  return { question: 'What does a hand-off cost?', lines, rows, notes, raw }
+}
+
+function pinnings() {
+  try {
+    execFileSync('taskset', ['-c', '0', 'true'], { stdio: 'ignore' })
+  } catch {
+    return [undefined]
+  }
+  return os.availableParallelism() > 1 ? [[0], [0, 1]] : [[0]]
+}
+
+const pinned = (cpus, command, args) => (cpus ? ['taskset', ['-c', cpus.join(), command, ...args]] : [command, args])
+
+async function underPinning(cpus) {
+  const [command, args] = pinned(cpus, process.execPath, [fileURLToPath(import.meta.url), '--serve'])
+  const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const answer = () =>
+    new Promise((resolve, reject) => {
+      const ended = (code) => reject(new Error(`the measuring process ended with exit code ${code}`))
+      child.once('exit', ended)
+      child.once('message', (message) => {
+        child.off('exit', ended)
+        resolve(message)
+      })
+    })
+  const floor = (mode, count) => {
+    const out = JSON.parse(execFileSync(...pinned(cpus, FLOOR, [mode, String(count)]), { encoding: 'utf8' }))
+    return { p50: out.p50_ns / 1000, p99: out.p99_ns / 1000, calls: out.n }
+  }
+  const asked = (mode) => () => {
+    const answered = answer()
+    child.send({ mode, ms: MS })
+    return answered
+  }
+  const contenders = {
+    'floor parked': () => floor('parked', MS * 20),
+    ...Object.fromEntries(MODES.map((m) => [m, asked(m)])),
+  }
+  contenders.sync = asked('sync')
+  if (cpus?.length !== 1) contenders['floor spin'] = () => floor('spin', MS * 500)
+  const found = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]))
+  try {
+    await answer()
+    for (let round = -1; round < COUNT; round++) {
+      for (const [name, run] of Object.entries(contenders)) {
+        const result = await run()
+        if (round >= 0) found[name].push(result)
+      }
+    }
+  } finally {
+    child.kill()
+  }
+  return found
+}
+
+function report(what, cpus, found, lines, rows) {
+  const of = (name, key) => found[name].map((each) => each[key])
+  const mid = (name, key) => median(of(name, key))
+  const parked = mid('floor parked', 'p50')
+  const wide = cpus?.length !== 1
+  for (const mode of MODES) {
+    lines.push(
+      ratioLine({
+        name: `${what}: p50 of ${mode} / of the parked floor`,
+        ratio: paired(of(mode, 'p50'), of('floor parked', 'p50')),
+      }),
+    )
+  }
+  const bars = { powersave: 1.25 * parked + 3 }
+  if (wide) Object.assign(bars, { auto: Math.max(parked / 5, 3.5), latency: 3 })
+  for (const [mode, most] of Object.entries(bars)) {
+    const detail = `parked floor ${parked.toFixed(2)} µs`
+    lines.push(figureLine({ name: `${what}: p50 of ${mode}`, us: mid(mode, 'p50'), bar: { most }, detail }))
+  }
+  lines.push(figureLine({ name: `${what}: p50 of inferSync`, us: mid('sync', 'p50'), bar: { most: 1 } }))
+  for (const name of Object.keys(found)) {
+    const calls = of(name, 'calls').reduce((a, b) => a + b, 0)
+    const mean = found[name][0].mean === undefined ? undefined : mid(name, 'mean')
+    rows.push({
+      what: `${what}, ${name}`,
+      p50: mid(name, 'p50'),
+      p99: mid(name, 'p99'),
+      rate: mean && 1e6 / mean,
+      calls,
+    })
+  }
+}
+
+if (process.argv[2] === '--serve') await serve()

@@ -5,8 +5,8 @@ import { mkdirSync } from 'node:fs'
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { at } from '../scripts/step.mjs'
-import { median, millis, paired, rounds } from './measure.mjs'
-import { figureLine, ratioLine } from './report.mjs'
+import { interleave, median, millis, paired, rounds } from './measure.mjs'
+import { figureLine, micros, ratioLine } from './report.mjs'
 
 const COUNT = rounds(11)
 const MS = millis(400)
@@ -44,7 +44,7 @@ export default async function measure() {
     report(what, cpus, found, lines, rows)
   }
   const notes = [
-    'p50 and p99 are the medians of the rounds. The floor writes and copies the same 64 floats; parked, it sleeps in a futex and in epoll at every hop. Bars are those of the next milestone. `sync` is `inferSync`: no thread changes hands.',
+    'p50 and p99 are the medians of the rounds. The floor writes and copies the same 64 floats; parked, it sleeps in a futex and in epoll at every hop. Bars are those of the next milestone. `sync` is `inferSync`: no thread changes hands. Each mode rests while the others have their turn, so a round begins after a pause of a second or two.',
   ]
   return { question: 'What does a hand-off cost?', lines, rows, notes, raw }
 }
@@ -87,19 +87,12 @@ async function underPinning(cpus) {
   }
   contenders.sync = asked('sync')
   if (cpus?.length !== 1) contenders['floor spin'] = () => floor('spin', MS * 500)
-  const found = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]))
   try {
     await answer()
-    for (let round = -1; round < COUNT; round++) {
-      for (const [name, run] of Object.entries(contenders)) {
-        const result = await run()
-        if (round >= 0) found[name].push(result)
-      }
-    }
+    return await interleave(contenders, COUNT, (run) => run())
   } finally {
     child.kill()
   }
-  return found
 }
 
 function report(what, cpus, found, lines, rows) {
@@ -118,7 +111,8 @@ function report(what, cpus, found, lines, rows) {
   const bars = { powersave: 1.25 * parked + 3 }
   if (wide) Object.assign(bars, { auto: Math.max(parked / 5, 3.5), latency: 3 })
   for (const [mode, most] of Object.entries(bars)) {
-    const detail = `parked floor ${parked.toFixed(2)} µs`
+    const each = of(mode, 'p50')
+    const detail = `rounds ${micros(Math.min(...each))} to ${micros(Math.max(...each))}, parked floor ${micros(parked)}`
     lines.push(figureLine({ name: `${what}: p50 of ${mode}`, us: mid(mode, 'p50'), bar: { most }, detail }))
   }
   lines.push(figureLine({ name: `${what}: p50 of inferSync`, us: mid('sync', 'p50'), bar: { most: 1 } }))

@@ -26,6 +26,33 @@ export function machine() {
   }
 }
 
+/** Starts to watch; the answer says what part of the CPUs' time went to programs other than this one and its children. */
+export function watchOthers() {
+  const before = busySeconds()
+  return () => {
+    const after = busySeconds()
+    if (Number.isNaN(after.all)) return 'unknown'
+    const others = after.all - before.all - (after.ours - before.ours)
+    return `${Math.max(0, Math.round((100 * others) / (after.wall - before.wall)))}%`
+  }
+}
+
+/** Seconds of CPU since the start: used by all (what a hypervisor took included), by us, and passed. Linux only. */
+function busySeconds() {
+  const all = readText('/proc/stat')
+    .split('\n')[0]
+    .split(/ +/)
+    .slice(1, 9)
+    .map((ticks) => Number(ticks) / 100)
+  const [, own = ''] = readText('/proc/self/stat').split(') ')
+  const ours = own
+    .split(' ')
+    .slice(11, 15)
+    .reduce((total, ticks) => total + Number(ticks) / 100, 0)
+  const wall = all.reduce((total, seconds) => total + seconds, 0)
+  return { all: all.length === 8 ? wall - all[3] - all[4] : Number.NaN, ours, wall }
+}
+
 function readText(path) {
   try {
     return readFileSync(path, 'utf8')

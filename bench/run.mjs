@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { build } from '../scripts/build.mjs'
 import { at, main, StepError, say } from '../scripts/step.mjs'
-import { asMarkdown, asText, machine } from './report.mjs'
+import { asMarkdown, asText, machine, watchOthers } from './report.mjs'
 
 const HELPERS = new Set(['run', 'measure', 'report', 'contenders', 'question'])
 const all = readdirSync(at('bench'))
@@ -38,15 +38,14 @@ main(async () => {
     say(`measuring ${name}`)
     const on = machine()
     try {
+      const others = watchOthers()
       const result = await ask(name)
+      on.cpuUsedByOthers = others()
       process.stdout.write(`\n${asText(result, on)}\n\n`)
       if (quick) continue // too short to be kept
       mkdirSync(at('bench', 'results'), { recursive: true })
       writeFileSync(at('bench', 'results', `${name}.md`), asMarkdown(result, on))
-      writeFileSync(
-        at('bench', 'results', `${name}.json`),
-        `${JSON.stringify({ machine: on, ...result }, shorter, 1)}\n`,
-      )
+      writeFileSync(at('bench', 'results', `${name}.json`), asJson({ machine: on, ...result }))
     } catch (error) {
       failed.push(name)
       process.stderr.write(`${error.message}\n`)
@@ -55,8 +54,10 @@ main(async () => {
   if (failed.length) throw new StepError(`without a result: ${failed.join(', ')}`)
 })
 
-/** Four significant figures say all there is, and lists of numbers stay on one line. */
-function shorter(_key, value) {
-  if (typeof value === 'number' && !Number.isInteger(value)) return Number(value.toPrecision(4))
-  return value
+/** Four significant figures say all there is; a list of numbers is one line. */
+function asJson(result) {
+  const shorter = (_key, value) =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value
+  const text = JSON.stringify(result, shorter, 1)
+  return `${text.replace(/\[[-+\d.,e\s]+\]/g, (list) => list.replace(/\s+/g, ' '))}\n`
 }

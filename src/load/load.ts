@@ -39,6 +39,10 @@ const OWN_OPTIONS = new Set([
  *   ENGINE_VERSION, NOT_SUPPORTED, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM
  */
 export async function load<P extends string>(path: P, options: LoadOptions = {}): Promise<ModelAt<P>> {
+  if (typeof path !== 'string') throw new SubtenError('INVALID_INPUT', `load needs a path, not a ${typeof path}`)
+  if (typeof options !== 'object' || options === null) {
+    throw new SubtenError('CONFIG_INVALID', 'the options of load must be an object')
+  }
   checkOptions(options)
   const located = await locate(path, {
     ...(options.version === undefined ? {} : { version: options.version }),
@@ -61,7 +65,7 @@ function overridesOf(options: LoadOptions): ConfigOverrides {
     }
     overrides[name] = value
   }
-  if (options.parameters !== undefined) {
+  if (options.parameters !== undefined && options.parameters !== null) {
     const entries = Object.entries(options.parameters).map(([key, value]) => [key, { string_value: String(value) }])
     overrides.parameters = Object.fromEntries(entries)
   }

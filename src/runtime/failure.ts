@@ -6,9 +6,12 @@ import { errorFromNative, SubtenError } from './errors.js'
  */
 export class Failure {
   readonly #make: () => unknown
+  /** The request was given up while it was under way: its slot comes back without whoever waited for it. */
+  readonly cancelled: boolean
 
-  constructor(make: () => unknown) {
+  constructor(make: () => unknown, cancelled = false) {
     this.#make = make
+    this.cancelled = cancelled
   }
 
   /** What the caller's promise rejects with. */

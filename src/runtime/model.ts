@@ -6,6 +6,7 @@ import { SubtenError } from './errors.js'
 import { eventLoopLateness, watchEventLoop } from './event-loop.js'
 import { Failure } from './failure.js'
 import { Port } from './port.js'
+import { checkRequestOptions } from './request-options.js'
 import { Claims } from './slot.js'
 import { Snapshot } from './snapshot.js'
 import type { Stats } from './stats.js'
@@ -82,10 +83,7 @@ export class NativeModel implements Model {
   }
 
   async infer(inputs: Inputs, options?: InferOptions): Promise<Outputs> {
-    if (inferTraced()) {
-      const event = { model: this.name, version: this.version, id: options?.id }
-      return traceInfer(event, () => this.#infer(inputs, options, this.#info.whenFull === 'wait'))
-    }
+    if (inferTraced()) return this.#traced(inputs, options, this.#info.whenFull === 'wait')
     const result = await this.#request(inputs, options, this.#info.whenFull === 'wait')
     if (result instanceof Failure) throw result.error()
     return result
@@ -97,22 +95,21 @@ export class NativeModel implements Model {
     return result
   }
 
+  #traced(inputs: Inputs, options: InferOptions | undefined, wait: boolean): Promise<Outputs> {
+    const event = { model: this.name, version: this.version, id: options?.id }
+    return traceInfer(event, () => this.#infer(inputs, options, wait))
+  }
+
   #request(inputs: Inputs, options: InferOptions | undefined, wait: boolean): Promise<Outputs | Failure> {
     if (this.#closing !== undefined) throw this.#closedError()
-    if (this.#info.decoupled)
-      throw new SubtenError(
-        'NOT_SUPPORTED',
-        `model '${this.name}' is decoupled: it may answer a request with any number of responses, which infer() cannot return`,
-      )
-    const priority = options?.priority
-    if (priority !== undefined && (!Number.isInteger(priority) || priority < 0)) {
-      throw new SubtenError('INVALID_INPUT', `priority must be a whole number from 0, not ${priority}`)
-    }
+    if (this.#info.decoupled) throw this.#decoupledError()
+    checkRequestOptions(options)
     return this.#port.request(inputs, options, budgetLeft(options?.deadlineMs), wait)
   }
 
   inferSync(inputs: Inputs, options?: { bytes?: boolean; trace?: boolean }): Outputs {
     if (this.#closing !== undefined) throw this.#closedError()
+    if (this.#info.decoupled) throw this.#decoupledError()
     return this.#port.requestSync(inputs, options?.bytes === true, options?.trace === true)
   }
 
@@ -121,7 +118,9 @@ export class NativeModel implements Model {
   async inferMany(rows: readonly Inputs[], options?: InferManyOptions): Promise<Outputs[] | Settled<Outputs>[]> {
     if (!Array.isArray(rows)) throw new SubtenError('INVALID_INPUT', 'inferMany needs an array of inputs')
     // More rows than the queue takes wait for room: the caller gave them all at once and cannot do it better.
-    const all = rows.map((inputs) => this.#infer(inputs, options, true))
+    const infer = (inputs: Inputs): Promise<Outputs> =>
+      inferTraced() ? this.#traced(inputs, options, true) : this.#infer(inputs, options, true)
+    const all = rows.map(infer)
     if (options?.onError !== 'settle') return Promise.all(all)
     const ended = await Promise.allSettled(all)
     return ended.map((each) =>
@@ -170,6 +169,7 @@ export class NativeModel implements Model {
   }
 
   async #close(): Promise<void> {
+    this.#port.closing = true
     await this.#port.idle()
     this.#claims.releaseAll()
     this.#unwatch()
@@ -178,6 +178,11 @@ export class NativeModel implements Model {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #decoupledError(): SubtenError {
+    const problem = 'it may answer a request with any number of responses, which infer() cannot return'
+    return new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled: ${problem}`)
   }
 
   #closedError(): SubtenError {

@@ -1,6 +1,7 @@
 import type { NativePort } from './binding.js'
 import { type ArrayOf, type Datatype, type NumericData, STORAGE } from './datatype.js'
 import { DOUBLE, HEADER_BYTES, OUTPUT, OUTPUT_BYTES, REASONS, SOURCE, WORD } from './record.js'
+import { reshape } from './reshape.js'
 import { Tensor } from './tensor.js'
 import type { Outputs, TensorSpec, Timing } from './types.js'
 
@@ -61,7 +62,8 @@ export class OutputReader {
     view: SlabView | undefined,
   ): Tensor {
     const doubles = this.#doubles
-    const shape = this.#shape(at)
+    const own = this.#shape(at)
+    const shape = spec.engineShape === undefined ? own : reshape(own, spec.engineShape, spec.shape)
     const size = doubles[at + OUTPUT.bytes] as number
     const offset = doubles[at + OUTPUT.offset] as number
     const { datatype } = spec

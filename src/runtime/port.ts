@@ -5,9 +5,10 @@ import { type NumericData, STORAGE } from './datatype.js'
 import { NATIVE_CODES } from './error-table.js'
 import { errorFromNative, SubtenError } from './errors.js'
 import { Failure } from './failure.js'
-import { readyInput } from './inputs.js'
+import { type ReadyInput, readyInput } from './inputs.js'
 import { OutputReader, type SlabView } from './outputs.js'
 import { KIND, MAX_RANK, STAGED_BYTES, WORD } from './record.js'
+import { reshape } from './reshape.js'
 import type { InferOptions, Inputs, InputValue, Outputs, TensorSpec } from './types.js'
 
 const QUEUE_FULL = -(NATIVE_CODES.indexOf('QUEUE_FULL') + 1)
@@ -47,7 +48,7 @@ class Pending {
   abort(reason: unknown): void {
     if (this.settled) return
     this.port.cancel(this)
-    this.settle(new Failure(() => reason))
+    this.settle(new Failure(() => reason, true))
   }
 }
 
@@ -56,7 +57,12 @@ interface Waiting {
   readonly pending: Pending
   readonly since: number
   readonly deadlineMs: number
+  timer?: NodeJS.Timeout
   retry(deadlineMs: number): number
+}
+
+function waitedTooLong(): Failure {
+  return Failure.of('DEADLINE_EXCEEDED', 'the deadline passed while the request waited for room')
 }
 
 /**
@@ -92,6 +98,8 @@ export class Port {
   #drainScheduled = false
   #polling = false
   #idle: (() => void)[] = []
+  /** The model is being closed: what is under way ends, nothing new is taken. */
+  closing = false
   closed = false
 
   constructor(native: NativePort, inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], maxBatchSize: number) {
@@ -129,7 +137,8 @@ export class Port {
       const reason = options.signal.reason
       return Promise.resolve(new Failure(() => reason))
     }
-    const slot = this.takeSlot()
+    // Whoever waits for room is served first.
+    const slot = wait && this.#waiting.length > 0 ? -1 : this.takeSlot()
     if (slot < 0 && !wait) return Promise.resolve(Failure.of('QUEUE_FULL', 'all request slots of the model are in use'))
     let status = QUEUE_FULL
     if (slot >= 0) {
@@ -216,10 +225,13 @@ export class Port {
     try {
       const record = this.#submit(slot, inputs, undefined, -1, 0, true)
       if (record < 0) throw this.failure(record).error()
-      const outputs = this.#reader.read(record, bytes)
-      if (trace) Object.defineProperty(outputs, 'timing', { value: this.timingOf(record), enumerable: false })
-      this.native.releaseSync()
-      return outputs
+      try {
+        const outputs = this.#reader.read(record, bytes)
+        if (trace) Object.defineProperty(outputs, 'timing', { value: this.timingOf(record), enumerable: false })
+        return outputs
+      } finally {
+        this.native.releaseSync()
+      }
     } finally {
       this.giveSlot(slot)
     }
@@ -304,7 +316,8 @@ export class Port {
     for (let i = 0; i < home.length; i++) {
       const { name, view, start, length, array } = home[i] as (typeof home)[number]
       const value = inputs[name]
-      if (!(value instanceof array) || (value as NumericData).length !== length) return false
+      if (!ArrayBuffer.isView(value) || !(value instanceof array) || (value as NumericData).length !== length)
+        return false
       ;(view as Float32Array).set(value as Float32Array, start + slot * length)
     }
     return true
@@ -316,14 +329,15 @@ export class Port {
       throw new SubtenError('INVALID_INPUT', 'infer needs an object of tensors by name')
     this.#checkNames(inputs)
     let rows = this.#batching ? -1 : 1
-    const generation = this.#generations[slot] as number
+    // Everything is read first: accessors of the caller run there, and may call infer() themselves.
+    const readies: (ReadyInput | undefined)[] = []
     for (let index = 0; index < this.#inputs.length; index++) {
       const spec = this.#inputs[index] as TensorSpec
       const value = Object.hasOwn(inputs, spec.name) ? inputs[spec.name] : undefined
       if (value === undefined || value === null) {
         if (!spec.optional)
           throw new SubtenError('INVALID_INPUT', `input '${spec.name}' is missing`, { details: { tensor: spec.name } })
-        this.#staging[index * STAGED_DOUBLES] = 0
+        readies.push(undefined)
         continue
       }
       const ready = readyInput(spec, value as InputValue, this.#batching)
@@ -331,6 +345,14 @@ export class Port {
         const own = ready.shape[0] as number
         if (rows === -1) rows = own
         this.#checkRows(spec, own, rows)
+      }
+      readies.push(ready)
+    }
+    const generation = this.#generations[slot] as number
+    for (const [index, ready] of readies.entries()) {
+      if (ready === undefined) {
+        this.#staging[index * STAGED_DOUBLES] = 0
+        continue
       }
       const offset = this.native.allocate(slot, generation, index, ready.bytes)
       if (offset < 0) return offset
@@ -340,8 +362,10 @@ export class Port {
     return rows === -1 ? 1 : rows
   }
 
-  /** Describes input `index` for the next native call. */
-  stageInput(index: number, shape: readonly number[], bytes: number): void {
+  /** Describes input `index` for the next native call; the engine gets it in its own shape. */
+  stageInput(index: number, given: readonly number[], bytes: number): void {
+    const { shape: declared, engineShape } = this.#inputs[index] as TensorSpec
+    const shape = engineShape === undefined ? given : reshape(given, declared, engineShape)
     const at = index * STAGED_DOUBLES
     this.#staging[at] = 1
     this.#staging[at + 1] = bytes
@@ -391,6 +415,9 @@ export class Port {
     this.#waiting.push(entry)
     const signal = entry.pending.options?.signal
     if (signal) watchAbort(signal, entry.pending)
+    if (entry.deadlineMs >= 0) {
+      entry.timer = setTimeout(() => entry.pending.settle(waitedTooLong()), Math.min(entry.deadlineMs, 2 ** 31 - 1))
+    }
     if (this.#inFlight === 0) this.#armWaitTimer()
   }
 
@@ -409,7 +436,7 @@ export class Port {
       if (entry.pending.settled) continue
       const left = entry.deadlineMs < 0 ? -1 : entry.deadlineMs - (performance.now() - entry.since)
       if (entry.deadlineMs >= 0 && left <= 0) {
-        entry.pending.settle(Failure.of('DEADLINE_EXCEEDED', 'the deadline passed while the request waited for room'))
+        entry.pending.settle(waitedTooLong())
         continue
       }
       let status: number
@@ -420,6 +447,7 @@ export class Port {
         continue
       }
       if (status === QUEUE_FULL) break
+      clearTimeout(entry.timer)
       if (status < 0) entry.pending.settle(this.failure(status))
     }
     this.#waiting.splice(0, done)
@@ -541,7 +569,7 @@ export class Port {
     const pending = this.#pendings[slot]
     if (pending === undefined) return false
     this.cancel(pending)
-    pending.settle(new Failure(reason))
+    pending.settle(new Failure(reason, true))
     return true
   }
 

@@ -1,9 +1,11 @@
+import { unwatchAbort, watchAbort } from './abort.js'
 import { type ArrayOf, type Datatype, STORAGE } from './datatype.js'
 import { budgetLeft } from './deadline.js'
 import { SubtenError } from './errors.js'
 import { Failure } from './failure.js'
 import { invalid, product } from './inputs.js'
 import type { Port } from './port.js'
+import { checkRequestOptions } from './request-options.js'
 import { Tensor } from './tensor.js'
 import type { ClaimOptions, InferOptions, Outputs, Slot, TensorSpec } from './types.js'
 
@@ -121,13 +123,15 @@ class ClaimedSlot implements Slot {
     if (claim.running)
       throw new SubtenError('INVALID_INPUT', 'the slot is in flight; wait for its result before submitting it again')
     const { port } = claim
-    if (port.closed) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
+    if (port.closing) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
+    checkRequestOptions(options)
+    const deadlineMs = budgetLeft(options?.deadlineMs)
+    if (options?.signal?.aborted) throw options.signal.reason
     claim.recycle()
     const epoch = ++claim.epoch
     const stage = (): void => {
       this.#shapes.forEach((shape, index) => {
-        const tensor = Object.values(this.inputs)[index] as Tensor
-        port.stageInput(index, shape, (tensor.data as Uint8Array).byteLength)
+        port.stageInput(index, shape, (claim.inputBuffers[index] as ArrayBuffer).byteLength)
       })
     }
     const view = <T extends Datatype>(
@@ -147,19 +151,11 @@ class ClaimedSlot implements Slot {
       )
     }
     claim.running = true
-    const result = await port.requestSlot(
-      claim.slot,
-      claim.generation,
-      this.#rows,
-      stage,
-      options,
-      budgetLeft(options?.deadlineMs),
-      view,
-    )
+    const result = await port.requestSlot(claim.slot, claim.generation, this.#rows, stage, options, deadlineMs, view)
     claim.running = false
     if (!claim.leftToPort) claim.completed = true
     if (result instanceof Failure) {
-      if (options?.signal?.aborted) claim.abandon()
+      if (result.cancelled) claim.abandon()
       else if (claim.released && !claim.leftToPort) claim.giveBack()
       throw result.error()
     }
@@ -233,7 +229,7 @@ export class Claims {
     const { signal } = options
     for (;;) {
       if (signal?.aborted) throw signal.reason
-      if (this.#port.closed) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
+      if (this.#port.closing) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
       const slot = this.tryClaim(options)
       if (slot !== null) return slot
       await this.#room(signal)
@@ -257,12 +253,13 @@ export class Claims {
       const wake = (): void => {
         clearTimeout(timer)
         this.#waiting.delete(wake)
-        signal?.removeEventListener('abort', wake)
+        if (signal) unwatchAbort(signal, waiting)
         resolve()
       }
       const timer = setTimeout(wake, 1)
+      const waiting = { abort: wake }
       this.#waiting.add(wake)
-      signal?.addEventListener('abort', wake, { once: true })
+      if (signal) watchAbort(signal, waiting)
     })
   }
 
@@ -281,7 +278,9 @@ export class Claims {
           'NOT_SUPPORTED',
           `input '${spec.name}' holds strings, which have no fixed place in memory; use infer()`,
         )
-      const given = options.shapes?.[spec.name]
+      const given = options.shapes && Object.hasOwn(options.shapes, spec.name) ? options.shapes[spec.name] : undefined
+      if (given !== undefined && !Array.isArray(given))
+        throw invalid(spec, 'was given a shape that is no list of numbers')
       const shape = given ? [...given] : [...spec.shape]
       if (!given && this.#batching) shape[0] = rows
       if (shape.some((dim) => !Number.isSafeInteger(dim) || dim < 0))

@@ -91,7 +91,9 @@ async function underPinning(cpus) {
     await answer()
     return await interleave(contenders, COUNT, (run) => run())
   } finally {
+    const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill()
+    await ended // its CPU time is ours only once it was waited for
   }
 }
 

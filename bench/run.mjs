@@ -11,6 +11,11 @@ const all = readdirSync(at('bench'))
   .map((file) => file.slice(0, -4))
   .filter((name) => !HELPERS.has(name))
 
+/** Where other programs use more of the CPUs, a result says so in its first line. */
+const QUIET_PERCENT = 10
+const notQuiet = (used) =>
+  `Not a quiet machine: other programs used ${used} of its CPUs. Measure again before believing this.`
+
 /** The result that a question's process sends. */
 function ask(name) {
   return new Promise((resolve, reject) => {
@@ -41,6 +46,7 @@ main(async () => {
       const others = watchOthers()
       const result = await ask(name)
       on.cpuUsedByOthers = others()
+      if (Number.parseInt(on.cpuUsedByOthers, 10) > QUIET_PERCENT) result.lines.unshift(notQuiet(on.cpuUsedByOthers))
       process.stdout.write(`\n${asText(result, on)}\n\n`)
       if (quick) continue // too short to be kept
       mkdirSync(at('bench', 'results'), { recursive: true })

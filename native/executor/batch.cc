@@ -1,7 +1,9 @@
 #include "executor/batch.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "executor/model_core.h"
 #include "executor/port.h"
@@ -24,6 +26,9 @@ Batch::Batch(ModelCore* core, uint32_t index, std::unique_ptr<EngineInstance> in
   for (BatchTensor& input : inputs_) input.shape.reserve(kMaxRank);
   staging_ = std::vector<MappedArray<std::byte>>(inputs);
   outputs_.resize(core->spec().outputs.size());
+  // From here on a run allocates nothing.
+  failures_.resize(capacity);
+  if (!request_outputs_.map(capacity * outputs_.size())) throw std::bad_alloc();
 }
 
 Batch::~Batch() = default;
@@ -31,7 +36,10 @@ Batch::~Batch() = default;
 void Batch::begin(int64_t dispatch_ns) noexcept {
   slots_.clear();
   rows_.clear();
-  failures_.clear();
+  if (some_failed_) {
+    for (Status& failure : failures_) failure = Status::ok();
+  }
+  some_failed_ = false;
   status_ = Status::ok();
   total_rows_ = 0;
   in_place_ = true;
@@ -118,9 +126,9 @@ void Batch::run() noexcept {
   state.spin.computing(1);
   enter_engine(instance_.get());
   if (state.exiting.load(std::memory_order_seq_cst)) {
-    done(Status::error(Code::kModelClosed, "the process exits"));
+    done(Status::quiet(Code::kModelClosed, "the process exits"));
   } else if (!gather()) {
-    done(Status::error(Code::kOutOfMemory, "no memory to gather the inputs of a batch"));
+    done(Status::quiet(Code::kOutOfMemory, "no memory to gather the inputs of a batch"));
   } else {
     start_ns_ = monotonic_ns();
     instance_->execute({total_rows_, std::span<const RequestView>(views_.data(), slots_.size()), inputs_}, this);
@@ -140,14 +148,13 @@ void* Batch::allocate_output(Output* output, std::span<const int64_t> shape, uin
   return output->data;
 }
 
-void Batch::adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept {
+Status Batch::adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept {
   drop(output);
-  auto* shared = new (std::nothrow) SharedBuffer();
-  if (shared == nullptr || shape.size() > kMaxRank) {
-    delete shared;
+  auto* shared = shape.size() > kMaxRank ? nullptr : new (std::nothrow) SharedBuffer();
+  if (shared == nullptr) {
     if (buffer.release != nullptr) buffer.release(buffer.context);
-    status_ = Status::error(Code::kOutOfMemory, "an output cannot be kept: no memory, or more than 8 dimensions");
-    return;
+    return shape.size() > kMaxRank ? Status::quiet(Code::kNotSupported, "an output has more than 8 dimensions")
+                                   : Status::quiet(Code::kOutOfMemory, "no memory to keep an output");
   }
   shared->handle = buffer;
   output->engine = shared;
@@ -155,6 +162,7 @@ void Batch::adopt_output(Output* output, std::span<const int64_t> shape, BufferH
   output->bytes = buffer.bytes;
   output->rank = static_cast<uint32_t>(shape.size());
   std::copy(shape.begin(), shape.end(), output->shape);
+  return Status::ok();
 }
 
 void Batch::drop(Output* output) noexcept {
@@ -169,25 +177,23 @@ void* Batch::allocate(size_t index, std::span<const int64_t> shape, uint64_t byt
 }
 
 void Batch::adopt(size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept {
-  adopt_output(&outputs_[index], shape, buffer);
+  Status status = adopt_output(&outputs_[index], shape, buffer);
+  if (!status.is_ok()) status_ = std::move(status);
 }
 
 void* Batch::allocate_for(size_t request, size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept {
-  if (request_outputs_.size() < slots_.size() * outputs_.size()) {
-    request_outputs_.resize(core_->options().batch.requests_capacity() * outputs_.size());
-  }
+  some_own_ = true;
   return allocate_output(&request_output(request, index), shape, bytes);
 }
 
 void Batch::adopt_for(size_t request, size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept {
-  if (request_outputs_.size() < slots_.size() * outputs_.size()) {
-    request_outputs_.resize(core_->options().batch.requests_capacity() * outputs_.size());
-  }
-  adopt_output(&request_output(request, index), shape, buffer);
+  some_own_ = true;
+  Status status = adopt_output(&request_output(request, index), shape, buffer);
+  if (!status.is_ok()) fail(request, std::move(status));
 }
 
 void Batch::fail(size_t request, Status status) noexcept {
-  if (failures_.empty()) failures_.resize(core_->options().batch.requests_capacity());
+  some_failed_ = true;
   failures_[request] = std::move(status);
 }
 
@@ -203,17 +209,26 @@ void Batch::mark_start() noexcept { start_ns_ = monotonic_ns(); }
 void Batch::mark_end() noexcept { end_ns_ = monotonic_ns(); }
 
 bool Batch::part(size_t request) noexcept {
+  const auto drop_own = [&] {
+    for (size_t index = 0; some_own_ && index < outputs_.size(); ++index) drop(&request_output(request, index));
+  };
+  if (!core_->options().decoupled) {
+    drop_own();
+    fail(request, Status::quiet(Code::kEngineFailed, "the engine sent a part, but the model is not decoupled"));
+    return false;
+  }
   Descriptor& descriptor = core_->descriptor(slots_[request]);
   Port* port = descriptor.port;
   const uint32_t record = port->claim_part(descriptor.state);
   if (record == kNoSlot) {
-    for (size_t index = 0; index < outputs_.size(); ++index) drop(&request_output(request, index));
+    drop_own();
     return false;
   }
   if (end_ns_ == 0) end_ns_ = monotonic_ns();
   complete_ns_ = monotonic_ns();
   write_record(port, record, request, 0);
   port->header(record)->kind = static_cast<uint32_t>(CompletionKind::kPartial);
+  drop_own();  // the record has them now; the final completion carries only what comes after the last part
   port->push(record);
   port->wake();
   return true;
@@ -226,6 +241,9 @@ void Batch::done(Status status) noexcept {
   leave_engine(instance_.get());
   process_state().spin.computing(-1);
   if (sync_port_ != nullptr) return;
+  // Another thread may have this batch again before the end of this function.
+  ModelCore* const core = core_;
+  const bool async = core->engine_model().completion() == Completion::kAsync;
   core_->observe_compute(end_ns_ - dispatch_ns_);
   BatchCounts& counts = core_->batch_counts;
   counts.count.fetch_add(1, std::memory_order_relaxed);
@@ -233,11 +251,12 @@ void Batch::done(Status status) noexcept {
   counts.by_reason[static_cast<size_t>(reason_)].fetch_add(1, std::memory_order_relaxed);
   if (in_place_) counts.in_place.fetch_add(1, std::memory_order_relaxed);
   if (core_->options().batch.preserve_ordering) {
-    core_->end_in_order(this);
+    core->end_in_order(this);
   } else {
     end_requests();
-    if (core_->engine_model().completion() == Completion::kAsync) core_->give_back(this);
+    if (async) core->give_back(this);
   }
+  if (async) core->leave();
 }
 
 // An output of the whole batch must have a row for each row of the batch, or it cannot be shared out.
@@ -247,11 +266,15 @@ Status Batch::check_outputs() noexcept {
     const Output& output = outputs_[index];
     if (!output.set()) continue;
     if (output.rank == 0 || output.shape[0] != static_cast<int64_t>(total_rows_)) {
-      return Status::error(Code::kEngineFailed,
-                           "output '" + core_->spec().outputs[index].name + "' has " +
-                               (output.rank == 0 ? std::string("no") : std::to_string(output.shape[0])) +
-                               " rows for a batch of " + std::to_string(total_rows_) +
-                               "; set max_batch_size: 0 if the model does not batch");
+      try {
+        return Status::error(Code::kEngineFailed,
+                             "output '" + core_->spec().outputs[index].name + "' has " +
+                                 (output.rank == 0 ? std::string("no") : std::to_string(output.shape[0])) +
+                                 " rows for a batch of " + std::to_string(total_rows_) +
+                                 "; set max_batch_size: 0 if the model does not batch");
+      } catch (...) {
+        return Status::quiet(Code::kEngineFailed, "");
+      }
     }
   }
   return Status::ok();
@@ -274,10 +297,16 @@ void Batch::end_requests() noexcept {
     last_port_->wake();
     core_->port_finished(last_port_, last_port_count_);
   }
-  for (Output& output : outputs_) drop(&output);
-  for (Output& output : request_outputs_) drop(&output);
+  drop_outputs();
   if (message_ != nullptr) message_->release();
   message_ = nullptr;
+}
+
+void Batch::drop_outputs() noexcept {
+  for (Output& output : outputs_) drop(&output);
+  if (!some_own_) return;
+  for (size_t i = 0; i < slots_.size() * outputs_.size(); ++i) drop(&request_outputs_[i]);
+  some_own_ = false;
 }
 
 void Batch::end_request(size_t request, uint64_t first_row) noexcept {
@@ -292,10 +321,13 @@ void Batch::end_request(size_t request, uint64_t first_row) noexcept {
     last_port_ = port;
     last_port_count_ = 0;
   }
-  const bool request_failed = !failures_.empty() && !failures_[request].is_ok();
-  const bool failed = !status_.is_ok() || request_failed;
-  write_record(port, slot, request, first_row);
-  if (failed) write_error(port, slot, request_failed ? failures_[request] : status_);
+  const bool failed = !status_.is_ok() || (some_failed_ && !failures_[request].is_ok());
+  if (failed) {
+    write_header(port, slot, request);
+    write_error(port, slot, request);
+  } else {
+    write_record(port, slot, request, first_row);
+  }
   ++last_port_count_;
   if (descriptor.state.end(failed ? Phase::kError : Phase::kResult)) {
     port->push(slot);
@@ -330,15 +362,16 @@ void Batch::write_record(Port* port, uint32_t record, size_t request, uint64_t f
   for (size_t index = 0; index < outputs_.size(); ++index) write_output(port, record, request, index, first_row);
 }
 
-void Batch::write_error(Port* port, uint32_t record, const Status& status) noexcept {
-  port->drop_outputs(record);
+void Batch::write_error(Port* port, uint32_t record, size_t request) noexcept {
+  const bool own = some_failed_ && !failures_[request].is_ok();
+  Status& status = own ? failures_[request] : status_;
   RecordHeader* header = port->header(record);
   header->kind = static_cast<uint32_t>(CompletionKind::kError);
   header->status = static_cast<uint32_t>(status.code);
   SharedMessage* message = message_;
-  if (&status != &status_) {
+  if (own) {
     message = new (std::nothrow) SharedMessage();
-    if (message != nullptr) message->text = status.message;
+    if (message != nullptr) message->text = std::move(status.message);
   } else if (message != nullptr) {
     message->retain();
   }
@@ -350,7 +383,7 @@ void Batch::write_output(Port* port, uint32_t record, size_t request, size_t ind
   OutputRecord* out = &port->output_records(record)[index];
   OutputRef* ref = &port->outputs(record)[index];
   *ref = {};
-  Output* own = request_outputs_.empty() ? nullptr : &request_output(request, index);
+  const Output* own = some_own_ ? &request_output(request, index) : nullptr;
   const bool is_own = own != nullptr && own->set();
   const Output& output = is_own ? *own : outputs_[index];
   out->source = static_cast<uint32_t>(OutputSource::kAbsent);
@@ -367,10 +400,11 @@ void Batch::write_output(Port* port, uint32_t record, size_t request, size_t ind
       uint64_t elements = 0;
       if (!element_count(output.shape + 1, output.rank - 1, &elements)) elements = 0;
       const auto skip = [&](const std::byte* from, uint64_t count) {
-        for (uint64_t i = 0; i < count && from + 4 <= output.data + output.bytes; ++i) {
+        const std::byte* const end = output.data + output.bytes;
+        for (uint64_t i = 0; i < count && end - from >= 4; ++i) {
           uint32_t length;
           std::memcpy(&length, from, sizeof length);
-          from += 4 + length;
+          from += std::min<int64_t>(4 + int64_t{length}, end - from);
         }
         return from;
       };
@@ -405,13 +439,12 @@ Code Batch::run_sync(Port* port, uint32_t slot, uint32_t rows, uint32_t record, 
   reason_ = BatchReason::kIdle;
   sync_port_ = port;
   run();
-  if (status_.is_ok() && !failures_.empty() && !failures_[0].is_ok()) status_ = std::move(failures_[0]);
+  if (status_.is_ok() && some_failed_ && !failures_[0].is_ok()) status_ = std::move(failures_[0]);
   complete_ns_ = end_ns_;
   Descriptor& descriptor = core_->descriptor(slot);
   descriptor.submit_ns = descriptor.leader_ns = submit_ns;
   if (status_.is_ok()) write_record(port, record, 0, 0);
-  for (Output& output : outputs_) drop(&output);
-  for (Output& output : request_outputs_) drop(&output);
+  drop_outputs();
   return status_.code;
 }
 

@@ -69,13 +69,14 @@ class Batch final : public BatchCompletion {
     uint64_t bytes = 0;
     uint32_t rank = 0;
     int64_t shape[kMaxRank] = {};
+    // All zero is a valid, empty output: request_outputs_ relies on it.
     bool set() const noexcept { return block != 0 || engine != nullptr; }
   };
 
   bool gather() noexcept;
   bool gather_input(size_t index) noexcept;
   void* allocate_output(Output* output, std::span<const int64_t> shape, uint64_t bytes) noexcept;
-  void adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept;
+  Status adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept;
   void drop(Output* output) noexcept;
   Output& request_output(size_t request, size_t index) noexcept {
     return request_outputs_[request * outputs_.size() + index];
@@ -84,7 +85,8 @@ class Batch final : public BatchCompletion {
   void write_record(Port* port, uint32_t record, size_t request, uint64_t first_row) noexcept;
   void write_output(Port* port, uint32_t record, size_t request, size_t index, uint64_t first_row) noexcept;
   void write_header(Port* port, uint32_t record, size_t request) noexcept;
-  void write_error(Port* port, uint32_t record, const Status& status) noexcept;
+  void write_error(Port* port, uint32_t record, size_t request) noexcept;
+  void drop_outputs() noexcept;
   void end_request(size_t request, uint64_t first_row) noexcept;
 
   ModelCore* core_;
@@ -92,14 +94,16 @@ class Batch final : public BatchCompletion {
   std::unique_ptr<EngineInstance> instance_;
   std::vector<uint32_t> slots_;
   std::vector<uint32_t> rows_;
-  std::vector<Status> failures_;        // by request; empty unless fail() was called
+  std::vector<Status> failures_;        // by request; looked at when some_failed_
+  bool some_failed_ = false;
   std::vector<RequestTensor> tensors_;  // request-major
   std::unique_ptr<bool[]> present_;
   std::vector<RequestView> views_;
   std::vector<BatchTensor> inputs_;
   std::vector<MappedArray<std::byte>> staging_;
   std::vector<Output> outputs_;
-  std::vector<Output> request_outputs_;  // sized on first use
+  MappedArray<Output> request_outputs_;  // by request and output; looked at when some_own_
+  bool some_own_ = false;
   Status status_;
   SharedMessage* message_ = nullptr;  // of status_, shared by the requests
   uint32_t total_rows_ = 0;

@@ -60,14 +60,14 @@ void read_v1(CpuLimits* limits, const std::string& directory) {
 
 }  // namespace
 
-CpuLimits read_cpu_limits() {
+CpuLimits read_cpu_limits(const std::string& root) {
   CpuLimits limits;
   limits.online = static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
   cpu_set_t set;
   CPU_ZERO(&set);
   limits.affinity =
       ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<uint32_t>(CPU_COUNT(&set)) : limits.online;
-  std::ifstream groups("/proc/self/cgroup");
+  std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const size_t colon = line.find(':');
     const size_t second = line.find(':', colon + 1);
@@ -75,9 +75,9 @@ CpuLimits read_cpu_limits() {
     const std::string controllers = line.substr(colon + 1, second - colon - 1);
     const std::string group = line.substr(second + 1);
     if (controllers.empty()) {
-      each_level("/sys/fs/cgroup", group, [&](const std::string& directory) { read_v2(&limits, directory); });
+      each_level(root + "/sys/fs/cgroup", group, [&](const std::string& directory) { read_v2(&limits, directory); });
     } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      each_level("/sys/fs/cgroup/cpu", group, [&](const std::string& directory) { read_v1(&limits, directory); });
+      each_level(root + "/sys/fs/cgroup/cpu", group, [&](const std::string& directory) { read_v1(&limits, directory); });
     }
   }
   limits.used = limits.affinity;

@@ -14,6 +14,7 @@ struct CpuLimits {
   uint32_t used = 1;       // min(affinity, quota rounded up), at least 1
 };
 
-CpuLimits read_cpu_limits();
+// `root` stands before /proc and /sys, for tests.
+CpuLimits read_cpu_limits(const std::string& root = {});
 
 }  // namespace subten

@@ -20,9 +20,9 @@ inline void pause_cpu() noexcept {
 
 }  // namespace
 
-// Looks at the inbox for a bounded time before it sleeps, if the submitter is likely to be back soon, runs on another
+// Looks at the inbox, and at what another leader left since `epoch`, for a bounded time before it sleeps, if the submitter is likely to be back soon, runs on another
 // processor, and the process may spin one thread more. True when there is something.
-bool ModelCore::spin_for_work() noexcept {
+bool ModelCore::spin_for_work(uint64_t epoch) noexcept {
   if (options_.wake == WakeMode::kPowersave) return false;
   if (think_ns_.load(std::memory_order_relaxed) >= spin_think_limit_ns()) return false;
   if (submit_cpu_.load(std::memory_order_relaxed) == ::sched_getcpu()) return false;
@@ -32,7 +32,8 @@ bool ModelCore::spin_for_work() noexcept {
   bool found = false;
   do {
     for (int i = 0; i < 32 && !found; ++i) {
-      found = !inbox_.empty() || stopping_.load(std::memory_order_relaxed);
+      found = !inbox_.empty() || stopping_.load(std::memory_order_relaxed) ||
+              (epoch_.load(std::memory_order_relaxed) != epoch && backlog_.load(std::memory_order_relaxed) > 0);
       pause_cpu();
     }
   } while (!found && !budget.exhausted() && monotonic_ns() < until);
@@ -56,7 +57,7 @@ void ModelCore::run_instance(uint32_t index) noexcept {
     }
     // Do not sleep for less than a wake-up takes.
     if (wake != kNever && wake <= monotonic_ns()) continue;
-    if (wake == kNever && spin_for_work()) continue;
+    if (wake == kNever && spin_for_work(epoch)) continue;
     parking_.prepare(index);
     // Having said that it parks, it looks once more: at the inbox, and, if another leader was at work since, at what
     // that one left. A leader that is still at work will look for parked instances itself.

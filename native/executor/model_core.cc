@@ -1,10 +1,14 @@
 #include "executor/model_core.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include "executor/process_state.h"
 #include "metrics/clock.h"
@@ -24,15 +28,31 @@ ModelCore::ModelCore(std::unique_ptr<EngineModel> model, CoreOptions options) no
 Status ModelCore::create(std::unique_ptr<EngineModel> model, CoreOptions options, std::shared_ptr<ModelCore>* out) {
   std::shared_ptr<ModelCore> core(new (std::nothrow) ModelCore(std::move(model), std::move(options)));
   if (!core) return Status::error(Code::kOutOfMemory, "no memory for a model");
-  Status status = core->prepare();
-  if (!status.is_ok()) return status;
-  process_state().timekeeper.add(core.get());
-  if (core->model_->completion() == Completion::kSync) {
-    for (uint32_t index = 0; index < core->options_.instances; ++index) {
-      std::thread([core, index] { core->run_instance(index); }).detach();
-    }
+  try {
+    Status status = core->prepare();
+    if (!status.is_ok()) return status;
+    process_state().timekeeper.add(core.get());
+  } catch (...) {
+    return Status::quiet(Code::kOutOfMemory, "no memory or no thread for a model");
   }
   *out = std::move(core);
+  return Status::ok();
+}
+
+Status ModelCore::start_threads() {
+  if (model_->completion() != Completion::kSync) {
+    self_ = shared_from_this();
+    return Status::ok();
+  }
+  for (uint32_t index = 0; index < options_.instances; ++index) {
+    try {
+      std::thread([core = shared_from_this(), index] { core->run_instance(index); }).detach();
+    } catch (...) {
+      // With one thread the model works, only less of it at a time.
+      if (index == 0) return Status::quiet(Code::kOutOfMemory, "the system refused a thread for the model");
+      break;
+    }
+  }
   return Status::ok();
 }
 
@@ -46,6 +66,11 @@ Status ModelCore::prepare() {
     for (const TensorSpec& tensor : *tensors) {
       if (tensor.shape.size() > kMaxRank) {
         return Status::error(Code::kNotSupported, "tensor '" + tensor.name + "' has more than 8 dimensions");
+      }
+      if (batches() && tensor.shape.empty()) {
+        return Status::error(Code::kConfigInvalid, "tensor '" + tensor.name +
+                                                       "' has no dimensions, so the model cannot batch: set "
+                                                       "max_batch_size: 0");
       }
     }
   }
@@ -82,6 +107,8 @@ Status ModelCore::prepare() {
     for (const uint64_t bytes : row_bytes_) {
       const uint64_t offset = slab_->allocate(bytes * home_slots_);
       if (offset == Slab::kNowhere) {
+        for (const uint64_t taken : home_) slab_->release(taken);
+        home_.clear();
         home_slots_ = 0;
         break;
       }
@@ -112,6 +139,9 @@ ModelCore::~ModelCore() {
   batches_.clear();
   model_.reset();
   slab_.reset();
+  descriptors_.reset();
+  inputs_.reset();
+  owners_.reset();
   std::lock_guard lock(end_->mutex);
   end_->done = true;
   end_->changed.notify_all();
@@ -149,10 +179,17 @@ bool ModelCore::input_view(uint32_t slot, size_t index, RequestTensor* view) noe
 
 // --- ports ---------------------------------------------------------------------------------------------------------
 
-void ModelCore::add_port(std::shared_ptr<Port> port) {
+Status ModelCore::add_port(std::shared_ptr<Port> port) {
   std::lock_guard lock(ports_mutex_);
+  if (stopping_.load(std::memory_order_relaxed)) return Status::quiet(Code::kModelClosed, "the model is closed");
+  if (!started_) {
+    Status status = start_threads();
+    if (!status.is_ok()) return status;
+    started_ = true;
+  }
   ports_.push_back(std::move(port));
   ++open_ports_;
+  return Status::ok();
 }
 
 void ModelCore::port_finished(Port* port, uint64_t count) noexcept {
@@ -167,18 +204,30 @@ void ModelCore::port_closed() noexcept {
   {
     std::lock_guard lock(ports_mutex_);
     last = --open_ports_ == 0;
+    // Under the lock, so that no port is added to a core that stops. The loops of the instances pair with it.
+    if (last) stopping_.store(true, std::memory_order_seq_cst);
   }
+  // What the port had queued is dead now. It goes at once, since after the last port no leader comes any more. This is
+  // the one place that waits for the token: as long as one forming takes.
+  for (int tries = 0; !token_.try_lock(); ++tries) {
+    if (tries < 100) {
+      ::sched_yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  }
+  drop_all_dead();
+  token_.unlock();
+  hand_over();
   reap_ports();
-  if (last) {
-    stopping_.store(true, std::memory_order_seq_cst);
-    parking_.wake_all();
-  }
+  if (last) parking_.wake_all();
 }
 
 // Forgets the closed ports that no native thread uses any more.
 void ModelCore::reap_ports() noexcept {
   const std::shared_ptr<ModelCore> alive = shared_from_this();  // a port may hold the last reference
-  std::vector<std::shared_ptr<Port>> reaped;                    // destroyed after the lock
+  std::shared_ptr<ModelCore> last_self;
+  std::vector<std::shared_ptr<Port>> reaped;  // destroyed after the lock
   {
     std::lock_guard lock(ports_mutex_);
     for (size_t i = 0; i < ports_.size();) {
@@ -196,6 +245,7 @@ void ModelCore::reap_ports() noexcept {
       fold(retired_counts_.cancelled, port.counts.cancelled);
       fold(retired_counts_.expired, port.counts.expired);
       fold(retired_counts_.refused, port.counts.refused);
+      port.drop_parts();
       for (uint32_t slot = 0; slot < slot_count_; ++slot) {
         if (owners_[slot].load(std::memory_order_relaxed) != &port) continue;
         port.drop_outputs(slot);  // ended, and its environment went without reading it
@@ -206,10 +256,16 @@ void ModelCore::reap_ports() noexcept {
       ports_.erase(ports_.begin() + static_cast<ptrdiff_t>(i));
       closing_.fetch_sub(1, std::memory_order_seq_cst);
     }
+    if (ports_.empty() && stopping_.load(std::memory_order_relaxed)) last_self = std::move(self_);
   }
   // This may be an engine's own thread in its completion, or the timekeeper: they must not destroy the core under
-  // themselves.
-  if (!reaped.empty()) process_state().timekeeper.bury(alive);
+  // themselves. So the timekeeper drops the last references of its own, once every completion has left.
+  Timekeeper& timekeeper = process_state().timekeeper;
+  if (last_self) {
+    timekeeper.bury(std::move(last_self));
+  } else if (!reaped.empty() && timekeeper.on_its_thread()) {
+    timekeeper.bury(alive);
+  }
 }
 
 void ModelCore::reset_stats() noexcept {
@@ -290,16 +346,33 @@ void ModelCore::cancelled_in_queue(uint32_t level) noexcept {
   const uint32_t dead = dead_.fetch_add(1, std::memory_order_relaxed) + 1;
   if (dead < 64 || dead * 2 < backlog_.load(std::memory_order_relaxed)) return;
   if (!token_.try_lock()) return;  // whoever holds it drops the dead on its way
+  drop_all_dead();
+  token_.unlock();
+  hand_over();
+}
+
+// Leader: compacts the queue.
+void ModelCore::drop_all_dead() noexcept {
   drain_inbox(monotonic_ns());
   for (uint32_t slot = queue_.first(); slot != kNoSlot;) {
     const uint32_t next = queue_.next(slot);
     if (RequestWord::phase(descriptors_[slot].state.load()) != Phase::kQueued) drop_dead(slot);
     slot = next;
   }
+  if (queue_.size() == 0) delay_until_.store(0, std::memory_order_seq_cst);
   backlog_.store(queue_.size(), std::memory_order_seq_cst);
-  epoch_.fetch_add(1, std::memory_order_relaxed);
-  token_.unlock();
-  after_forming(false);
+  epoch_.fetch_add(1, std::memory_order_seq_cst);
+}
+
+// A leader that runs no batch itself (the timekeeper, a submitter that compacts) has put the token down: an instance
+// may have found it taken and parked meanwhile, relying on the leader to look for it.
+void ModelCore::hand_over() noexcept {
+  if (backlog_.load(std::memory_order_seq_cst) == 0 && inbox_.empty()) return;
+  if (model_->completion() == Completion::kSync) {
+    parking_.wake_one();
+  } else {
+    pump();
+  }
 }
 
 void ModelCore::request_tick(int64_t when_ns) noexcept {
@@ -340,7 +413,11 @@ void ModelCore::expire(int64_t now_ns) noexcept {
     header->generation = descriptor.generation;
     header->kind = static_cast<uint32_t>(CompletionKind::kError);
     header->status = static_cast<uint32_t>(Code::kDeadlineExceeded);
+    header->reason = header->batch_rows = header->batch_requests = 0;
+    header->rows = descriptor.rows;
     header->submit_ns = static_cast<double>(descriptor.submit_ns);
+    header->leader_ns = static_cast<double>(descriptor.leader_ns);
+    header->dispatch_ns = header->start_ns = header->end_ns = static_cast<double>(now_ns);
     header->complete_ns = static_cast<double>(now_ns);
     const uint32_t level = descriptor.level;
     if (descriptor.state.end(Phase::kExpired)) {
@@ -393,8 +470,10 @@ bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {
   const BatchPolicy::Decision decision = policy.decide(now_ns, queue_.next_expiry_ns());
   if (decision.requests == 0) {
     *wake_ns = std::min(decision.wake_ns, queue_.next_expiry_ns());
-    delay_until_.store(queue_.size() > 0 ? *wake_ns : 0, std::memory_order_seq_cst);
+    // rows_wanted_ first: a submitter that sees the new time must count against the new rows. One that counted against
+    // the old ones has pushed before, and this instance looks at the inbox before it parks.
     rows_wanted_.store(decision.rows_wanted, std::memory_order_seq_cst);
+    delay_until_.store(queue_.size() > 0 ? *wake_ns : 0, std::memory_order_seq_cst);
     return false;
   }
   delay_until_.store(0, std::memory_order_seq_cst);
@@ -431,20 +510,22 @@ ModelCore::Formed ModelCore::try_form(Batch* batch, int64_t* wake_ns, uint64_t* 
   expire(now);
   *wake_ns = kNever;
   const bool formed = batch != nullptr && form(batch, now, wake_ns);
+  // Nobody may be watching the clock for a batch any more whose requests have all expired.
+  if (batch == nullptr && queue_.size() == 0) delay_until_.store(0, std::memory_order_seq_cst);
   const int64_t expiry = queue_.next_expiry_ns();
   // seq_cst: what an instance reads after it has said that it parks, see run_instance().
   backlog_.store(queue_.size(), std::memory_order_seq_cst);
   *epoch = epoch_.fetch_add(1, std::memory_order_seq_cst) + 1;
   token_.unlock();
   if ((formed || batch == nullptr) && expiry != kNever) request_tick(expiry);
-  after_forming(formed);
+  // Work that this leader leaves behind is for another instance, if one is idle. An instance that formed nothing looks
+  // after the backlog itself: it is a batch that waits.
+  if (batch == nullptr) {
+    hand_over();
+  } else if (model_->completion() == Completion::kSync) {
+    if ((formed && backlog_.load(std::memory_order_seq_cst) > 0) || !inbox_.empty()) parking_.wake_one();
+  }
   return formed ? Formed::kBatch : Formed::kWait;
-}
-
-void ModelCore::after_forming(bool formed) noexcept {
-  // Work that this leader leaves behind is for another instance, if one is idle.
-  const bool left = formed ? backlog_.load(std::memory_order_seq_cst) > 0 || !inbox_.empty() : !inbox_.empty();
-  if (left && model_->completion() == Completion::kSync) parking_.wake_one();
 }
 
 // --- instances of synchronous engines: see instance.cc -----------------------------------------------------------
@@ -485,6 +566,15 @@ void ModelCore::give_back(Batch* batch) noexcept {
 }
 
 void ModelCore::pump() noexcept {
+  // A run that ends at once comes back here in its own run(): the loop below goes on with it, without recursion.
+  static thread_local ModelCore* pumping = nullptr;
+  if (pumping == this) return;
+  ModelCore* const outer = std::exchange(pumping, this);
+  pump_all();
+  pumping = outer;
+}
+
+void ModelCore::pump_all() noexcept {
   for (;;) {
     uint64_t free = free_instances_.load(std::memory_order_seq_cst);
     if (free == 0) return;
@@ -495,6 +585,7 @@ void ModelCore::pump() noexcept {
     uint64_t epoch = 0;
     const Formed formed = try_form(batches_[index].get(), &wake, &epoch);
     if (formed == Formed::kBatch) {
+      enter();
       batches_[index]->run();
       continue;
     }
@@ -512,12 +603,13 @@ void ModelCore::pump() noexcept {
 int64_t ModelCore::tick(int64_t now_ns) noexcept {
   const int64_t due = due_ns_.load(std::memory_order_seq_cst);
   if (due > now_ns) return due;
-  due_ns_.store(kNever, std::memory_order_seq_cst);
-  if (model_->completion() == Completion::kAsync) pump();
+  // An exchange, not a store: what was queued before an earlier time was asked for is visible below.
+  due_ns_.exchange(kNever, std::memory_order_seq_cst);
   int64_t wake = kNever;
   uint64_t epoch = 0;
   // A leader at work looks at the clock itself, but perhaps read it too early: come again soon.
   if (try_form(nullptr, &wake, &epoch) == Formed::kBusy) request_tick(now_ns + 200'000);
+  if (model_->completion() == Completion::kAsync) pump();
   return due_ns_.load(std::memory_order_seq_cst);
 }
 

@@ -88,13 +88,19 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   // Bytes and shape of input `index` of the request in `slot`; false when it is absent.
   bool input_view(uint32_t slot, size_t index, RequestTensor* view) noexcept;
 
-  // Ports.
-  void add_port(std::shared_ptr<Port> port);
+  // Ports. The first one starts the core's threads.
+  Status add_port(std::shared_ptr<Port> port);
   // The port is closed; forget it once no native thread uses it. The last port ends the core's threads.
   void port_closed() noexcept;
   void port_closing() noexcept { closing_.fetch_add(1, std::memory_order_seq_cst); }
   // The native side is done with `count` requests of `port`: its last touch of the port.
   void port_finished(Port* port, uint64_t count) noexcept;
+  // Asynchronous engines: a batch is in the engine's hands, or its completion is still inside the core. Until all have
+  // left, the core is not destroyed.
+  void enter() noexcept { inside_.fetch_add(1, std::memory_order_relaxed); }
+  // release: pairs with quiet(); the last touch of the core by the engine's thread.
+  void leave() noexcept { inside_.fetch_sub(1, std::memory_order_release); }
+  bool quiet() const noexcept { return inside_.load(std::memory_order_acquire) == 0; }
   template <typename Visit>
   void each_port(Visit visit) {
     std::lock_guard lock(ports_mutex_);
@@ -112,6 +118,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   // Submitting: admission, then the inbox and a wake. `kOk` means that the request will end.
   Code admit(uint32_t level) noexcept;
   void enqueue(uint32_t slot) noexcept;
+  void take_admission_back(uint32_t level) noexcept { queued_[level].fetch_sub(1, std::memory_order_relaxed); }
   // A queued request was cancelled: it is dead weight in the queue until it is removed.
   void cancelled_in_queue(uint32_t level) noexcept;
   // Frees the slot: extents back, next generation, into the pool. For native threads.
@@ -153,13 +160,16 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   Formed try_form(Batch* batch, int64_t* wake_ns, uint64_t* epoch) noexcept;
   void drain_inbox(int64_t now_ns) noexcept;
   void drop_dead(uint32_t slot) noexcept;
+  void drop_all_dead() noexcept;
+  void hand_over() noexcept;
   void expire(int64_t now_ns) noexcept;
   bool form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept;
   bool compatible(uint32_t a, uint32_t b) noexcept;
-  bool spin_for_work() noexcept;
+  bool spin_for_work(uint64_t epoch) noexcept;
   void request_tick(int64_t when_ns) noexcept;
   void reap_ports() noexcept;
-  void after_forming(bool formed) noexcept;
+  Status start_threads();
+  void pump_all() noexcept;
 
   std::unique_ptr<EngineModel> model_;
   CoreOptions options_;
@@ -189,6 +199,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
 
   std::vector<std::unique_ptr<Batch>> batches_;  // one an instance
   std::atomic<uint64_t> free_instances_{0};      // asynchronous engines: a bit an instance
+  std::atomic<uint32_t> inside_{0};              // see enter()
   std::atomic<bool> stopping_{false};
 
   std::mutex order_mutex_;  // preserve_ordering only
@@ -198,6 +209,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::mutex ports_mutex_;
   std::vector<std::shared_ptr<Port>> ports_;
   uint32_t open_ports_ = 0;
+  bool started_ = false;
+  std::shared_ptr<ModelCore> self_;   // asynchronous engines: while there are ports; synchronous: the threads hold it
   std::atomic<uint32_t> closing_{0};  // ports that are closed and not reaped yet
   PortCounts retired_counts_;
   std::string share_id_;

@@ -20,6 +20,22 @@ namespace {
 constexpr uint32_t kParts = 64;
 constexpr int64_t kPollWindowNs = 50'000;
 
+// For errors that came without a sentence of their own.
+const char* plain_sentence(Code code) noexcept {
+  switch (code) {
+    case Code::kOutOfMemory:
+      return "there was no memory left to run the request or to keep its outputs";
+    case Code::kQueueFull:
+      return "the tensor memory of the model is full";
+    case Code::kDeadlineExceeded:
+      return "";  // the environment says which limit it was
+    case Code::kModelClosed:
+      return "the model was closed while the request ran";
+    default:
+      return "the engine failed and gave no reason";
+  }
+}
+
 void add_one(std::atomic<uint64_t>& counter) noexcept {
   // One writer, so load and store do; relaxed: only a count.
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -51,9 +67,9 @@ Status Port::create(std::shared_ptr<ModelCore> core, Wake wake, void* context, s
                 port->messages_.map(records) && port->staging_.map(std::max<size_t>(1, owner.spec().inputs.size()));
   for (Histogram& stage : port->stages) mapped = mapped && stage.initialise();
   if (!mapped) return Status::error(Code::kOutOfMemory, "the system refused memory for a port");
-  owner.add_port(port);
-  *out = std::move(port);
-  return Status::ok();
+  Status status = owner.add_port(port);
+  if (status.is_ok()) *out = std::move(port);
+  return status;
 }
 
 uint32_t Port::lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noexcept {
@@ -73,11 +89,14 @@ bool Port::mine(uint32_t slot, uint32_t generation) const noexcept {
          RequestWord::generation(core_->descriptor(slot).state.load()) == generation;
 }
 
+// Nobody else can take a slot out of this state, so it holds until the environment itself submits.
+bool Port::idle(uint32_t slot, uint32_t generation) const noexcept {
+  return slot < core_->slots() && core_->owner(slot).load(std::memory_order_relaxed) == this &&
+         core_->descriptor(slot).state.load() == RequestWord::make(generation, Phase::kIdle, false, 0);
+}
+
 Code Port::allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t bytes, uint64_t* offset) noexcept {
-  if (!mine(slot, generation) || input >= core_->spec().inputs.size() ||
-      RequestWord::phase(core_->descriptor(slot).state.load()) != Phase::kIdle) {
-    return Code::kSlotReleased;
-  }
+  if (!idle(slot, generation) || input >= core_->spec().inputs.size()) return Code::kSlotReleased;
   InputRecord& record = core_->input(slot, input);
   if (record.extent == 0 || record.capacity < bytes) {
     if (record.extent != 0) core_->slab().release(record.extent - 1);
@@ -93,8 +112,7 @@ Code Port::allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t
 }
 
 void Port::abandon(uint32_t slot, uint32_t generation) noexcept {
-  if (!mine(slot, generation) || RequestWord::phase(core_->descriptor(slot).state.load()) != Phase::kIdle) return;
-  core_->release_extents(slot);
+  if (idle(slot, generation)) core_->release_extents(slot);
 }
 
 void Port::observe_submit(int64_t now_ns) noexcept {
@@ -113,7 +131,8 @@ void Port::observe_submit(int64_t now_ns) noexcept {
 
 Code Port::submit(const Submission& submission, std::string* message) noexcept {
   if (closed()) return Code::kModelClosed;
-  if (!mine(submission.slot, submission.generation)) return Code::kSlotReleased;
+  // Before anything of the slot is written: it may be queued or running.
+  if (!idle(submission.slot, submission.generation)) return Code::kSlotReleased;
   const Code checked = check_inputs(*core_, submission, staging_.data(), message);
   if (checked != Code::kOk) return checked;
 
@@ -136,14 +155,14 @@ Code Port::submit(const Submission& submission, std::string* message) noexcept {
       (timeout == 0 || submission.timeout_in_ns < timeout)) {
     timeout = submission.timeout_in_ns;
   }
-  descriptor.timeout_ns = timeout == 0 ? kNever : timeout;
+  descriptor.timeout_ns = timeout <= 0 || timeout >= kNever - now ? kNever : timeout;
   descriptor.timeout_delays = policy.timeout_delays ? 1 : 0;
   descriptor.generation = submission.generation;
   descriptor.level = static_cast<uint16_t>(level);
   descriptor.flags = static_cast<uint8_t>((submission.staged ? Descriptor::kStaged : 0) |
                                           (submission.is_explicit ? Descriptor::kExplicit : 0));
   if (!descriptor.state.submit(submission.generation)) {
-    core_->cancelled_in_queue(level);  // takes the admission back
+    core_->take_admission_back(level);
     return Code::kSlotReleased;
   }
   observe_submit(now);
@@ -220,10 +239,6 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
     return;
   }
   --in_flight_;
-  if (messages_[record] != nullptr) {
-    messages_[record]->release();
-    messages_[record] = nullptr;
-  }
   Descriptor& descriptor = core_->descriptor(record);
   const Phase phase = RequestWord::phase(descriptor.state.load());
   if (phase == Phase::kResult) {
@@ -253,8 +268,15 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
 }
 
 const char* Port::error_message(uint32_t record) const noexcept {
-  if (record >= part_base_ || messages_[record] == nullptr) return "";
-  return messages_[record]->text.c_str();
+  if (record >= part_base_) return "";
+  if (messages_[record] != nullptr && !messages_[record]->text.empty()) return messages_[record]->text.c_str();
+  const RecordHeader* h =
+      reinterpret_cast<const RecordHeader*>(records_.data() + size_t{record} * stride_);
+  return h->kind == static_cast<uint32_t>(CompletionKind::kError) ? plain_sentence(static_cast<Code>(h->status)) : "";
+}
+
+void Port::drop_parts() noexcept {
+  for (uint32_t record = part_base_; record < sync_record_; ++record) drop_outputs(record);
 }
 
 const OutputRef* Port::output(uint32_t record, uint32_t index) const noexcept {
@@ -264,6 +286,8 @@ const OutputRef* Port::output(uint32_t record, uint32_t index) const noexcept {
 }
 
 void Port::drop_outputs(uint32_t record) noexcept {
+  if (messages_[record] != nullptr) messages_[record]->release();
+  messages_[record] = nullptr;
   for (uint32_t index = 0; index < output_count_; ++index) {
     OutputRef& ref = refs_[size_t{record} * output_count_ + index];
     if (ref.block != 0) {
@@ -291,24 +315,33 @@ uint32_t Port::claim_part(const RequestState& state) noexcept {
   }
 }
 
+Status Port::create_sync_batch() noexcept {
+  try {
+    std::unique_ptr<EngineInstance> instance;
+    Status created = core_->engine_model().create_instance(&instance);
+    if (created.is_ok()) sync_batch_ = std::make_unique<Batch>(core_.get(), 0, std::move(instance));
+    return created;
+  } catch (...) {
+    return Status::quiet(Code::kOutOfMemory, plain_sentence(Code::kOutOfMemory));
+  }
+}
+
 Code Port::run_sync(const Submission& submission, std::string* message) noexcept {
   if (closed()) return Code::kModelClosed;
-  if (!mine(submission.slot, submission.generation)) return Code::kSlotReleased;
+  if (!idle(submission.slot, submission.generation)) return Code::kSlotReleased;
   if (core_->engine_model().completion() != Completion::kSync || core_->options().decoupled) {
     *message = "inferSync runs on the caller's thread, which this engine or model cannot do";
     return Code::kNotSupported;
   }
   const Code checked = check_inputs(*core_, submission, staging_.data(), message);
   if (checked != Code::kOk) return checked;
+  release_sync();
   if (!sync_batch_) {
-    std::unique_ptr<EngineInstance> instance;
-    Status created = core_->engine_model().create_instance(&instance);
+    Status created = create_sync_batch();
     if (!created.is_ok()) {
       *message = std::move(created.message);
       return created.code;
     }
-    sync_batch_.reset(new (std::nothrow) Batch(core_.get(), 0, std::move(instance)));
-    if (!sync_batch_) return Code::kOutOfMemory;
   }
   Descriptor& descriptor = core_->descriptor(submission.slot);
   descriptor.flags = submission.staged ? Descriptor::kStaged : 0;
@@ -316,7 +349,10 @@ Code Port::run_sync(const Submission& submission, std::string* message) noexcept
   descriptor.generation = submission.generation;
   const int64_t now = monotonic_ns();
   const Code code = sync_batch_->run_sync(this, submission.slot, submission.rows, sync_record_, now);
-  if (code != Code::kOk) *message = sync_batch_->status().message;
+  if (code != Code::kOk) {
+    const std::string& text = sync_batch_->status().message;
+    *message = text.empty() ? plain_sentence(code) : text;
+  }
   add_one(counts.submitted);
   add_one(code == Code::kOk ? counts.succeeded : counts.failed);
   if (code == Code::kOk) {
@@ -331,6 +367,8 @@ void Port::release_sync() noexcept { drop_outputs(sync_record_); }
 
 void Port::close() noexcept {
   if (closed_.load(std::memory_order_relaxed)) return;
+  retire();
+  release_sync();
   core_->port_closing();
   closed_.store(true, std::memory_order_seq_cst);
   gate_.close();
@@ -345,6 +383,8 @@ void Port::close() noexcept {
     }
     // Ended and unread: the ring or the slot holds it until the port is reaped, see ModelCore::port_closed().
   }
+  // Only from here on may another thread reap the port, and recycle what is left. seq_cst: see port_finished().
+  left_.store(true, std::memory_order_seq_cst);
   core_->port_closed();
 }
 

@@ -109,15 +109,18 @@ class Port {
   void wake() noexcept;
   // The native side is done with `count` requests of this port: the last touch.
   void finished(uint64_t count) noexcept { finished_.fetch_add(count, std::memory_order_seq_cst); }
+  // Gives back what record `record` holds: outputs and an error message.
   void drop_outputs(uint32_t record) noexcept;
+  void drop_parts() noexcept;
 
   // A record for a partial completion, or kNoSlot when `ended()` turned true while it waited for credit.
   uint32_t claim_part(const RequestState& state) noexcept;
   uint32_t part_base() const noexcept { return part_base_; }
 
-  // Closed, and no native thread will touch it again.
+  // The environment has left it, and no native thread will touch it again.
+  // seq_cst: pairs with close() and port_finished(); the slots are done with by then, and submitted_ changes no more.
   bool reapable() const noexcept {
-    return closed_.load(std::memory_order_acquire) && finished_.load(std::memory_order_seq_cst) == submitted_;
+    return left_.load(std::memory_order_seq_cst) && finished_.load(std::memory_order_seq_cst) == submitted_;
   }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
@@ -127,9 +130,11 @@ class Port {
  private:
   explicit Port(std::shared_ptr<ModelCore> core) noexcept;
   bool mine(uint32_t slot, uint32_t generation) const noexcept;
+  bool idle(uint32_t slot, uint32_t generation) const noexcept;
   void retire() noexcept;
   void retire_one(uint32_t record, int64_t resolved_ns) noexcept;
   void observe_submit(int64_t now_ns) noexcept;
+  Status create_sync_batch() noexcept;
 
   std::shared_ptr<ModelCore> core_;
   uint32_t output_count_;
@@ -154,6 +159,7 @@ class Port {
   uint64_t in_flight_ = 0;
   std::atomic<uint64_t> finished_{0};
   std::atomic<bool> closed_{false};
+  std::atomic<bool> left_{false};  // close() is done with the slots
 
   // Waking, see docs/architecture.md: think time of the submitter, nothing in flight.
   double think_ns_ = 1e9;

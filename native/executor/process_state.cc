@@ -1,5 +1,6 @@
 #include "executor/process_state.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,7 +15,8 @@ namespace {
 
 // Instances that compute, for the exit handler. More than this many are counted but cannot be asked to terminate.
 constexpr size_t kRunning = 256;
-std::array<std::atomic<EngineInstance*>, kRunning> running{};
+std::array<std::atomic<uintptr_t>, kRunning> running{};
+constexpr uintptr_t kTerminating = 1;  // the exit handler is inside terminate() of the instance at this place
 std::atomic<int32_t> running_count{0};
 
 void at_exit(int status, void*) {
@@ -22,8 +24,11 @@ void at_exit(int status, void*) {
   state.exiting.store(true, std::memory_order_seq_cst);
   for (int waited_ms = 0; waited_ms < 200 && running_count.load(std::memory_order_seq_cst) > 0; ++waited_ms) {
     for (auto& place : running) {
-      // The instance cannot be destroyed meanwhile: it leaves the table first, and stays alive until its thread ends.
-      if (EngineInstance* instance = place.load(std::memory_order_acquire)) instance->terminate();
+      uintptr_t instance = place.load(std::memory_order_acquire);
+      // Marked, it cannot leave the table, so it is not destroyed meanwhile.
+      if (instance == 0 || !place.compare_exchange_strong(instance, instance | kTerminating)) continue;
+      reinterpret_cast<EngineInstance*>(instance)->terminate();
+      place.store(instance, std::memory_order_release);
     }
     ::usleep(1000);
   }
@@ -49,21 +54,26 @@ void enter_engine(EngineInstance* instance) noexcept {
   // seq_cst: either the exit handler counts this run, or the run sees `exiting`.
   running_count.fetch_add(1, std::memory_order_seq_cst);
   for (auto& place : running) {
-    EngineInstance* expected = nullptr;
-    if (place.load(std::memory_order_relaxed) == nullptr &&
-        place.compare_exchange_strong(expected, instance, std::memory_order_release, std::memory_order_relaxed)) {
+    uintptr_t expected = 0;
+    if (place.load(std::memory_order_relaxed) == 0 &&
+        place.compare_exchange_strong(expected, reinterpret_cast<uintptr_t>(instance), std::memory_order_release,
+                                      std::memory_order_relaxed)) {
       return;
     }
   }
 }
 
 void leave_engine(EngineInstance* instance) noexcept {
+  const auto mine = reinterpret_cast<uintptr_t>(instance);
   for (auto& place : running) {
-    EngineInstance* expected = instance;
-    if (place.load(std::memory_order_relaxed) == instance &&
-        place.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-      break;
+    if ((place.load(std::memory_order_relaxed) & ~kTerminating) != mine) continue;
+    // acquire: terminate() is over before the instance can be used again or destroyed.
+    for (uintptr_t expected = mine;
+         !place.compare_exchange_strong(expected, 0, std::memory_order_acq_rel, std::memory_order_relaxed);
+         expected = mine) {
+      ::sched_yield();
     }
+    break;
   }
   running_count.fetch_sub(1, std::memory_order_seq_cst);
 }

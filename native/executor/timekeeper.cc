@@ -31,6 +31,11 @@ void Timekeeper::arm(int64_t when_ns) noexcept {
   futex_wake(&word_);
 }
 
+// relaxed: only that thread itself can read its own id here.
+bool Timekeeper::on_its_thread() const noexcept {
+  return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+}
+
 void Timekeeper::bury(std::shared_ptr<ModelCore> core) {
   {
     std::lock_guard lock(grave_mutex_);
@@ -42,24 +47,26 @@ void Timekeeper::bury(std::shared_ptr<ModelCore> core) {
 
 void Timekeeper::run() noexcept {
   set_up_thread("subten-time", false);
+  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  std::vector<std::shared_ptr<ModelCore>> dying;
   for (;;) {
     const uint32_t word = word_.load(std::memory_order_seq_cst);
     // While it looks it counts as sleeping for ever: whoever arms meanwhile changes the word.
     sleeping_until_.store(INT64_MAX, std::memory_order_seq_cst);
     int64_t next = INT64_MAX;
-    std::vector<std::shared_ptr<ModelCore>> buried;
     {
       std::lock_guard lock(grave_mutex_);
-      // The one who buried a core may still be inside it: what is buried now is dropped in the next round.
-      buried.swap(dying_);
-      dying_.swap(buried_);
-      if (!dying_.empty()) next = monotonic_ns() + 1'000'000;
+      for (auto& core : buried_) dying.push_back(std::move(core));
+      buried_.clear();
     }
     {
       std::lock_guard lock(mutex_);
       for (ModelCore* core : cores_) next = std::min(next, core->tick(monotonic_ns()));
     }
-    buried.clear();
+    // Outside the locks, since a destructor comes back here. A core that was buried is entered no more: one whose
+    // completions have all left goes, the others are looked at again a little later.
+    std::erase_if(dying, [](const auto& core) { return core->quiet(); });
+    if (!dying.empty()) next = std::min(next, monotonic_ns() + 1'000'000);
     sleeping_until_.store(next, std::memory_order_seq_cst);
     futex_wait(&word_, word, next);
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 namespace subten {
@@ -17,10 +18,11 @@ class Timekeeper {
   void add(ModelCore* core);
   // After it returns the timekeeper does not touch `core` any more.
   void remove(ModelCore* core);
-  // Drops a reference to a core on the timekeeper's thread, a moment later.
+  // Drops a reference to a core on the timekeeper's thread, once no completion is inside it any more.
   void bury(std::shared_ptr<ModelCore> core);
   // The thread must look at the cores again at `when_ns` at the latest. Lock-free, any thread.
   void arm(int64_t when_ns) noexcept;
+  bool on_its_thread() const noexcept;
 
  private:
   void run() noexcept;
@@ -28,8 +30,9 @@ class Timekeeper {
   std::mutex mutex_;
   std::vector<ModelCore*> cores_;
   std::mutex grave_mutex_;  // apart from mutex_, which is held while cores are looked after
-  std::vector<std::shared_ptr<ModelCore>> buried_, dying_;
+  std::vector<std::shared_ptr<ModelCore>> buried_;
   bool started_ = false;
+  std::atomic<std::thread::id> thread_{};
   std::atomic<int64_t> sleeping_until_{INT64_MAX};
   std::atomic<uint32_t> word_{0};
 };

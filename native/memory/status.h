@@ -35,6 +35,16 @@ struct [[nodiscard]] Status {
 
   static Status ok() { return {}; }
   static Status error(Code code, std::string message) { return {code, std::move(message)}; }
+  // For noexcept code: when there is no memory for the sentence, the code goes without.
+  static Status quiet(Code code, const char* message) noexcept {
+    Status status;
+    status.code = code;
+    try {
+      status.message = message;
+    } catch (...) {
+    }
+    return status;
+  }
   bool is_ok() const noexcept { return code == Code::kOk; }
 };
 

@@ -9,7 +9,8 @@ import type { Outputs, TensorSpec, Timing } from './types.js'
 const POOLED_BYTES = 4096
 const CHUNK_BYTES = 65536
 
-const decoder = new TextDecoder()
+// A byte order mark at the start of a string is part of the string.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Reads completion records of one port and copies their outputs out of the slab. */
 export class OutputReader {

@@ -22,19 +22,23 @@ struct NullSettings {
 
 class NullModel;
 
+void fail_full(size_t request, BatchCompletion* completion) noexcept {
+  completion->fail(request, Status::quiet(Code::kQueueFull, "no memory left for the output"));
+}
+
 class NullInstance final : public EngineInstance {
  public:
   explicit NullInstance(NullModel* model) : model_(model) {}
   ~NullInstance() override;
   void execute(const BatchView& batch, BatchCompletion* completion) noexcept override;
   void terminate() noexcept override { terminate_.store(true, std::memory_order_relaxed); }
+  void start_thread() { thread_ = std::thread([this] { serve(); }); }
 
  private:
   void compute(const BatchView& batch, BatchCompletion* completion) noexcept;
   void answer(const BatchView& batch, BatchCompletion* completion) noexcept;
   void echo_whole(const BatchView& batch, BatchCompletion* completion) noexcept;
   bool echo_request(const BatchView& batch, size_t request, BatchCompletion* completion) noexcept;
-  void start_thread();
   void serve() noexcept;
 
   NullModel* model_;
@@ -55,7 +59,15 @@ class NullModel final : public EngineModel {
   const ModelSpec& spec() const noexcept override { return spec_; }
   Completion completion() const noexcept override { return settings.async ? Completion::kAsync : Completion::kSync; }
   Status create_instance(std::unique_ptr<EngineInstance>* out) override {
-    *out = std::make_unique<NullInstance>(this);
+    auto instance = std::make_unique<NullInstance>(this);
+    if (settings.async) {
+      try {
+        instance->start_thread();
+      } catch (...) {
+        return Status::quiet(Code::kOutOfMemory, "the system refused a thread for the null engine");
+      }
+    }
+    *out = std::move(instance);
     return Status::ok();
   }
 
@@ -74,12 +86,7 @@ NullInstance::~NullInstance() {
     stop_ = true;
   }
   changed_.notify_one();
-  // The last reference to the model may go in this very thread, inside its own completion.
-  if (thread_.get_id() == std::this_thread::get_id()) {
-    thread_.detach();
-  } else {
-    thread_.join();
-  }
+  thread_.join();  // the core is never destroyed by a thread that is inside a completion
 }
 
 void NullInstance::execute(const BatchView& batch, BatchCompletion* completion) noexcept {
@@ -89,7 +96,6 @@ void NullInstance::execute(const BatchView& batch, BatchCompletion* completion) 
   }
   {
     std::lock_guard lock(mutex_);
-    if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
     batch_ = batch;
     completion_ = completion;
   }
@@ -124,15 +130,13 @@ void NullInstance::compute(const BatchView& batch, BatchCompletion* completion) 
 void NullInstance::answer(const BatchView& batch, BatchCompletion* completion) noexcept {
   const NullSettings& settings = model_->settings;
   if (terminate_.load(std::memory_order_relaxed)) {
-    completion->done(Status::error(Code::kEngineFailed, "the run was terminated"));
+    completion->done(Status::quiet(Code::kEngineFailed, "the run was terminated"));
     return;
   }
   if (settings.fail_every > 0) {
     for (size_t request = 0; request < batch.requests.size(); ++request) {
       if ((model_->requests.fetch_add(1, std::memory_order_relaxed) + 1) % settings.fail_every == 0) {
-        completion->fail(request, Status::error(Code::kEngineFailed, "the null engine fails each " +
-                                                                         std::to_string(settings.fail_every) +
-                                                                         "th request, as fail_every says"));
+        completion->fail(request, Status::quiet(Code::kEngineFailed, "the null engine fails, as fail_every says"));
       }
     }
   }
@@ -162,7 +166,7 @@ void NullInstance::echo_whole(const BatchView& batch, BatchCompletion* completio
         std::memcpy(to, input.data, input.bytes);
       } else {
         for (size_t request = 0; request < batch.requests.size(); ++request) {
-          completion->fail(request, Status::error(Code::kQueueFull, "no memory left for the output"));
+          fail_full(request, completion);
         }
       }
       continue;
@@ -170,7 +174,11 @@ void NullInstance::echo_whole(const BatchView& batch, BatchCompletion* completio
     for (size_t request = 0; request < batch.requests.size(); ++request) {
       const RequestTensor& tensor = batch.requests[request].inputs[i];
       void* to = completion->allocate_for(request, i, tensor.shape, tensor.bytes);
-      if (to != nullptr) std::memcpy(to, tensor.data, tensor.bytes);
+      if (to != nullptr) {
+        std::memcpy(to, tensor.data, tensor.bytes);
+      } else {
+        fail_full(request, completion);
+      }
     }
   }
 }
@@ -181,7 +189,10 @@ bool NullInstance::echo_request(const BatchView& batch, size_t request, BatchCom
     if (!batch.requests[request].present[i]) continue;
     const RequestTensor& tensor = batch.requests[request].inputs[i];
     void* to = completion->allocate_for(request, i, tensor.shape, tensor.bytes);
-    if (to == nullptr) return false;
+    if (to == nullptr) {
+      fail_full(request, completion);
+      return false;
+    }
     std::memcpy(to, tensor.data, tensor.bytes);
   }
   return true;

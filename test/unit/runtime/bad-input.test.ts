@@ -50,7 +50,11 @@ const wrong: [string, unknown, RegExp][] = [
   ['an ArrayBuffer', { input: new ArrayBuffer(256) }, /'input' is a ArrayBuffer|'input' is an ArrayBuffer/],
   ['a DataView', { input: new DataView(new ArrayBuffer(256)) }, /'input' is a DataView/],
   ['a function', { input: () => f32(64) }, /'input' is a function/],
-  ['another datatype', { input: { data: f32(64), datatype: 'FP64' } }, /'input' has datatype FP64, the model takes FP32/],
+  [
+    'another datatype',
+    { input: { data: f32(64), datatype: 'FP64' } },
+    /'input' has datatype FP64, the model takes FP32/,
+  ],
   ['no data', { input: { shape: [1, 64] } }, /'input' is/],
   ['another shape', { input: { data: f32(64), shape: [64] } }, /'input' has shape \[64\], the model takes \[-1,64\]/],
   ['another row length', { input: { data: f32(64), shape: [2, 32] } }, /'input' has shape \[2,32\]/],
@@ -74,7 +78,7 @@ it.each(wrong)('%s is INVALID_INPUT, naming the tensor', async (_, inputs, messa
 
 it('a detached array is refused like any other of length 0', async () => {
   const data = f32(64)
-  structuredClone(data, { transfer: [data.buffer] })
+  structuredClone(data, { transfer: [data.buffer as ArrayBuffer] })
   expect((await refused(echo, { input: data })).message).toContain('has 0 elements')
 })
 

@@ -3,14 +3,17 @@ import { load } from '../../../src/load/load.js'
 import { attach } from '../../../src/runtime/attach.js'
 import type { ShareToken } from '../../../src/runtime/types.js'
 import { rejection, thrown } from '../repository/thrown.js'
-import { closedAfter, loaded, row, slowEcho } from './loaded.js'
+import { closedAfter, floats, loaded, row, slowEcho } from './loaded.js'
 
 it('close() drains what is in flight and takes nothing new', async () => {
   const model = await slowEcho(20, { max_batch_size: 1 })
   const running = Array.from({ length: 5 }, (_, i) => model.infer(row(i)))
   const closing = model.close()
   expect(model.closed).toBe(true)
-  expect(await rejection(model.infer(row(9)))).toMatchObject({ code: 'MODEL_CLOSED', message: expect.stringContaining('echo') })
+  expect(await rejection(model.infer(row(9)))).toMatchObject({
+    code: 'MODEL_CLOSED',
+    message: expect.stringContaining('echo'),
+  })
   expect((await Promise.all(running)).map((each) => each.output?.data)).toEqual(running.map((_, i) => row(i).input))
   await closing
 })
@@ -57,7 +60,7 @@ it('a handle from attach() uses the same queue, and each handle is closed by its
   expect(same.labels('probabilities')).toEqual(model.labels('probabilities'))
   const image = new Float32Array(64).fill(0.5)
   const [one, two] = await Promise.all([model.infer({ image }), same.infer({ image })])
-  expect([...(one.probabilities?.data as Float32Array)]).toEqual([...(two.probabilities?.data as Float32Array)])
+  expect([...floats(one.probabilities)]).toEqual([...floats(two.probabilities)])
   expect(model.stats().requests.succeeded).toBe(2)
   await model.close()
   expect((await same.infer({ image })).probabilities?.shape).toEqual([1, 10])

@@ -2,7 +2,15 @@ import { expect, it } from 'vitest'
 import { addon } from '../../../src/runtime/binding.js'
 import { DATATYPES, STORAGE } from '../../../src/runtime/datatype.js'
 import { ERROR_TABLE, NATIVE_CODES } from '../../../src/runtime/error-table.js'
-import { DOUBLE, HEADER_BYTES, MAX_RANK, OUTPUT, OUTPUT_BYTES, STAGED_BYTES, WORD } from '../../../src/runtime/record.js'
+import {
+  DOUBLE,
+  HEADER_BYTES,
+  MAX_RANK,
+  OUTPUT,
+  OUTPUT_BYTES,
+  STAGED_BYTES,
+  WORD,
+} from '../../../src/runtime/record.js'
 
 const native = addon().layout()
 
@@ -27,7 +35,8 @@ it('fields of an output record lie where TypeScript reads them', () => {
 
 it('datatypes have the same order in both languages, and an array each', () => {
   expect(native.datatypes).toEqual([...DATATYPES])
-  for (const { array, bytes } of Object.values(STORAGE)) expect(bytes === 0 || array.BYTES_PER_ELEMENT === bytes).toBe(true)
+  for (const { array, bytes } of Object.values(STORAGE))
+    expect(bytes === 0 || array.BYTES_PER_ELEMENT === bytes).toBe(true)
 })
 
 it('error codes have the same order in both languages', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { load } from '../../../src/load/load.js'
+import type { Tensor } from '../../../src/runtime/tensor.js'
 import type { LoadOptions, Model } from '../../../src/runtime/types.js'
 
 const open: Model[] = []
@@ -50,4 +51,10 @@ export async function modelDirectory(name: string, config: string, files: Record
 /** A model of the null engine with these settings. */
 export async function nullModel(config: string, options?: LoadOptions): Promise<Model> {
   return loaded(await modelDirectory('null', `backend: "subten_null"\n${config}`), options)
+}
+
+/** The elements of an FP32 tensor that must be there. */
+export function floats(tensor: Tensor | undefined): Float32Array {
+  if (!(tensor?.data instanceof Float32Array)) throw new Error('there is no such FP32 tensor')
+  return tensor.data
 }

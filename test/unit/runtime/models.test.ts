@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Model, Outputs } from '../../../src/runtime/types.js'
-import { loaded, row } from './loaded.js'
+import { floats, loaded, row } from './loaded.js'
 import { type ReferenceTensor, readJson } from './reference.js'
 
 interface Reference {
@@ -11,7 +11,7 @@ const heldOut = readJson<{ labels: number[]; images: number[][] }>('test/data/di
 const images = heldOut.images.map((pixels) => ({ image: Float32Array.from(pixels, (value) => value / 16) }))
 
 function numbers(outputs: Outputs, name: string): number[] {
-  return [...(outputs[name]?.data as Float32Array)]
+  return [...floats(outputs[name])]
 }
 
 function largest(values: readonly number[]): number {

@@ -35,7 +35,15 @@ describe('stats', () => {
     const model = await slowEcho(1)
     for (let i = 0; i < 20; i++) await model.infer(row(i))
     const { requests, batches, stages, memory } = model.stats()
-    expect(requests).toEqual({ submitted: 20, succeeded: 20, failed: 0, cancelled: 0, expired: 0, refused: 0, inFlight: 0 })
+    expect(requests).toEqual({
+      submitted: 20,
+      succeeded: 20,
+      failed: 0,
+      cancelled: 0,
+      expired: 0,
+      refused: 0,
+      inFlight: 0,
+    })
     expect(batches).toMatchObject({ count: 20, meanSize: 1 })
     expect(Object.keys(stages)).toEqual([...STAGES])
     for (const { p50, p95, p99, p999, max } of Object.values(stages)) {
@@ -107,7 +115,8 @@ describe('the tracing channel subten:infer', () => {
     const seen: unknown[] = []
     subscribe({
       start: ({ model, version, id }) => seen.push(['start', model, version, id, storage.getStore()]),
-      asyncEnd: ({ result }) => seen.push(['end', (result as { output: { shape: number[] } }).output.shape, storage.getStore()]),
+      asyncEnd: ({ result }) =>
+        seen.push(['end', (result as { output: { shape: number[] } }).output.shape, storage.getStore()]),
     })
     await storage.run('caller', () => model.infer(row(1), { id: 'r1' }))
     expect(seen).toEqual([
@@ -147,7 +156,8 @@ describe('withDeadline', () => {
     expect(await rejection(late)).toMatchObject({ code: 'DEADLINE_EXCEEDED' })
     await running
     expect((await model.infer(row(3))).output?.data).toEqual(row(3).input)
-    for (const ms of [-1, Number.NaN, '5' as never]) expect(thrown(() => withDeadline(ms, () => 1)).code).toBe('INVALID_INPUT')
+    for (const ms of [-1, Number.NaN, '5' as never])
+      expect(thrown(() => withDeadline(ms, () => 1)).code).toBe('INVALID_INPUT')
   })
 })
 

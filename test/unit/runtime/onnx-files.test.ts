@@ -42,7 +42,9 @@ describe.each(loadable)('%s', (file, { inputs, outputs, cases = [] }) => {
   it('as completed by itself, gives the same for requests that have rows', async () => {
     const model = await loaded(`test/data/onnx/${file}`)
     const rows = (each: ReferenceCase): number => each.inputs[0]?.shape[0] ?? 1
-    const fitting = cases.filter((each) => model.maxBatchSize === 0 || (rows(each) > 0 && rows(each) <= model.maxBatchSize))
+    const fitting = cases.filter(
+      (each) => model.maxBatchSize === 0 || (rows(each) > 0 && rows(each) <= model.maxBatchSize),
+    )
     if (model.inputs.some((spec) => spec.engineShape)) return // a row is [1] to users where the file has none
     for (const each of fitting) await check(model, each)
   })
@@ -68,13 +70,18 @@ it.each([
   ['unsupported_fp8.onnx', "'x'"],
   ['unsupported_int4.onnx', "'x'"],
   ['unsupported_sequence.onnx', "'list'"],
-  // ONNX Runtime cannot even open this one, and names the type only.
-  ['unsupported_complex64.onnx', 'complex64'],
+  ['unsupported_complex64.onnx', "'x'"],
 ])('%s is refused with NOT_SUPPORTED, naming %s', async (file, named) => {
   const error = await rejection(loaded(`test/data/onnx/${file}`))
   expect(error.code).toBe('NOT_SUPPORTED')
   expect(error.message).toContain(named)
   expect(error.remedy).not.toBe('')
+})
+
+it('strings keep what other readers of UTF-8 drop', async () => {
+  const model = await loaded('test/data/onnx/identity_bytes.onnx')
+  const x = ['\ufeffmark', '\0', 'a\0b']
+  expect((await model.infer({ x })).y?.data).toEqual(x)
 })
 
 it('byte strings come back as they went in when bytes are asked for', async () => {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { InferOptions, Model, Outputs } from '../../../src/runtime/types.js'
 import { rejection } from '../repository/thrown.js'
-import { nullModel, row, slowEcho } from './loaded.js'
+import { floats, nullModel, row, slowEcho } from './loaded.js'
 
 /** Without batching every request is a run of its own. */
 const unbatched = { max_batch_size: 0, dynamic_batching: null, input: io('input'), output: io('output') }
@@ -12,7 +12,7 @@ function io(name: string): object[] {
   return [{ name, data_type: 'TYPE_FP32', dims: [64] }]
 }
 
-const first = (outputs: Outputs): number | undefined => (outputs.output?.data as Float32Array)[0]
+const first = (outputs: Outputs): number | undefined => floats(outputs.output)[0]
 
 /** Submits rows 1…n and tells in which order they ended. */
 async function order(model: Model, options: (InferOptions | undefined)[]): Promise<number[]> {

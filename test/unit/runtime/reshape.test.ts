@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { reshape } from '../../../src/runtime/reshape.js'
 import { rejection } from '../repository/thrown.js'
-import { loaded, modelDirectory, row } from './loaded.js'
+import { floats, loaded, modelDirectory, row } from './loaded.js'
 
 function mlp(input: string, output: string): Promise<string> {
   const config = `
@@ -16,14 +16,17 @@ function mlp(input: string, output: string): Promise<string> {
 describe('a model whose configuration reshapes its tensors', () => {
   it('takes and gives the configured dims, in every way to ask', async () => {
     const plain = await loaded('models/mlp')
-    const directory = await mlp('dims: [ 8, 8 ] reshape { shape: [ 64 ] }', 'dims: [ 2, 2, 2 ] reshape { shape: [ 8 ] }')
+    const directory = await mlp(
+      'dims: [ 8, 8 ] reshape { shape: [ 64 ] }',
+      'dims: [ 2, 2, 2 ] reshape { shape: [ 8 ] }',
+    )
     const model = await loaded(directory)
     expect(model.inputs).toMatchObject([{ shape: [-1, 8, 8], engineShape: [-1, 64] }])
     expect(model.outputs).toMatchObject([{ shape: [-1, 2, 2, 2] }])
     const { input } = row(0.25)
     const wanted = (await plain.infer({ input })).output?.data
     const slot = await model.claim()
-    ;(slot.inputs.input?.data as Float32Array).set(input)
+    floats(slot.inputs.input).set(input)
     expect(slot.inputs.input?.shape).toEqual([1, 8, 8])
     for (const { output } of [
       await model.infer({ input }),
@@ -32,7 +35,7 @@ describe('a model whose configuration reshapes its tensors', () => {
       await slot.submit(),
     ]) {
       expect(output).toMatchObject({ shape: [1, 2, 2, 2] })
-      expect(Array.from(output?.data as Float32Array)).toEqual(Array.from(wanted as Float32Array))
+      expect([...floats(output)]).toEqual([...(wanted as Float32Array)])
     }
     const three = await model.infer({ input: { data: new Float32Array(192), shape: [3, 8, 8] } })
     expect(three.output?.shape).toEqual([3, 2, 2, 2])

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { InferOptions, Model, Slot } from '../../../src/runtime/types.js'
 import { rejection, thrown } from '../repository/thrown.js'
-import { loaded, nullModel, row, slowEcho } from './loaded.js'
+import { floats, loaded, nullModel, row, slowEcho } from './loaded.js'
 
 function write(slot: Slot, value: number): Float32Array {
   const data = slot.inputs.input?.data as Float32Array
@@ -78,8 +78,8 @@ it('slots may carry rows, and shapes where the model leaves dimensions open', as
   expect((await slot.submit()).output).toMatchObject({ shape: [3, 64], data: new Float32Array(192).fill(4) })
   const open = await loaded('test/data/onnx/add_dynamic.onnx', { max_batch_size: 0 })
   const pair = await open.claim({ shapes: { a: [2, 3], b: [2, 3] } })
-  ;(pair.inputs.a?.data as Float32Array).fill(1)
-  ;(pair.inputs.b?.data as Float32Array).fill(2)
+  floats(pair.inputs.a).fill(1)
+  floats(pair.inputs.b).fill(2)
   expect((await pair.submit()).sum).toMatchObject({ shape: [2, 3], data: new Float32Array(6).fill(3) })
 })
 
@@ -89,8 +89,8 @@ it('inputs whose names look like indices keep their places', async () => {
     input [{ name: "b" data_type: TYPE_FP32 dims: [ 2 ] }, { name: "0" data_type: TYPE_FP32 dims: [ 3 ] }]
     output [{ name: "out_b" data_type: TYPE_FP32 dims: [ 2 ] }, { name: "out_0" data_type: TYPE_FP32 dims: [ 3 ] }]`)
   const slot = await model.claim()
-  ;(slot.inputs.b?.data as Float32Array).set([1, 2])
-  ;(slot.inputs['0']?.data as Float32Array).set([3, 4, 5])
+  floats(slot.inputs.b).set([1, 2])
+  floats(slot.inputs['0']).set([3, 4, 5])
   const outputs = await slot.submit()
   expect(outputs.out_b?.data).toEqual(Float32Array.of(1, 2))
   expect(outputs.out_0?.data).toEqual(Float32Array.of(3, 4, 5))
@@ -113,7 +113,10 @@ it('open dimensions and strings are refused with what to do', async () => {
   const open = await loaded('test/data/onnx/add_dynamic.onnx')
   expect(thrown(() => open.tryClaim()).message).toContain("give claim({ shapes: { 'a': [...] } })")
   const strings = await loaded('test/data/onnx/identity_bytes.onnx')
-  expect(thrown(() => strings.tryClaim())).toMatchObject({ code: 'NOT_SUPPORTED', message: expect.stringContaining("'x'") })
+  expect(thrown(() => strings.tryClaim())).toMatchObject({
+    code: 'NOT_SUPPORTED',
+    message: expect.stringContaining("'x'"),
+  })
 })
 
 describe('the cap', () => {

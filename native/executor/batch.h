@@ -94,7 +94,7 @@ class Batch final : public BatchCompletion {
   std::unique_ptr<EngineInstance> instance_;
   std::vector<uint32_t> slots_;
   std::vector<uint32_t> rows_;
-  std::vector<Status> failures_;        // by request; looked at when some_failed_
+  std::vector<Status> failures_;  // by request; looked at when some_failed_
   bool some_failed_ = false;
   std::vector<RequestTensor> tensors_;  // request-major
   std::unique_ptr<bool[]> present_;

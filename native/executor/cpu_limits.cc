@@ -77,7 +77,8 @@ CpuLimits read_cpu_limits(const std::string& root) {
     if (controllers.empty()) {
       each_level(root + "/sys/fs/cgroup", group, [&](const std::string& directory) { read_v2(&limits, directory); });
     } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      each_level(root + "/sys/fs/cgroup/cpu", group, [&](const std::string& directory) { read_v1(&limits, directory); });
+      each_level(root + "/sys/fs/cgroup/cpu", group,
+                 [&](const std::string& directory) { read_v1(&limits, directory); });
     }
   }
   limits.used = limits.affinity;

@@ -20,8 +20,9 @@ inline void pause_cpu() noexcept {
 
 }  // namespace
 
-// Looks at the inbox, and at what another leader left since `epoch`, for a bounded time before it sleeps, if the submitter is likely to be back soon, runs on another
-// processor, and the process may spin one thread more. True when there is something.
+// Looks at the inbox, and at what another leader left since `epoch`, for a bounded time before it sleeps, if the
+// submitter is likely to be back soon, runs on another processor, and the process may spin one thread more. True when
+// there is something.
 bool ModelCore::spin_for_work(uint64_t epoch) noexcept {
   if (options_.wake == WakeMode::kPowersave) return false;
   if (think_ns_.load(std::memory_order_relaxed) >= spin_think_limit_ns()) return false;
@@ -49,6 +50,7 @@ void ModelCore::run_instance(uint32_t index) noexcept {
     uint64_t epoch = 0;
     const Formed formed = try_form(batch, &wake, &epoch);
     if (formed == Formed::kBatch) {
+      if (options_.wake != WakeMode::kPowersave) run_cpu_.store(::sched_getcpu(), std::memory_order_relaxed);
       batch->run();
       if (options_.batch.preserve_ordering) {
         while (batch->ended.load(std::memory_order_acquire) == 0) futex_wait(&batch->ended, 0, kNever);

@@ -245,6 +245,13 @@ void ModelCore::reap_ports() noexcept {
       fold(retired_counts_.cancelled, port.counts.cancelled);
       fold(retired_counts_.expired, port.counts.expired);
       fold(retired_counts_.refused, port.counts.refused);
+      // What had ended and nobody read, its environment being gone, was given up as well.
+      uint64_t unread = port.counts.submitted.load(std::memory_order_relaxed);
+      for (const auto* count :
+           {&port.counts.succeeded, &port.counts.failed, &port.counts.cancelled, &port.counts.expired}) {
+        unread -= std::min(unread, count->load(std::memory_order_relaxed));
+      }
+      retired_counts_.cancelled.fetch_add(unread, std::memory_order_relaxed);
       port.drop_parts();
       for (uint32_t slot = 0; slot < slot_count_; ++slot) {
         if (owners_[slot].load(std::memory_order_relaxed) != &port) continue;

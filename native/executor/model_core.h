@@ -141,6 +141,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
     think_ns_.store(static_cast<int64_t>(think_ns), std::memory_order_relaxed);
     submit_cpu_.store(cpu, std::memory_order_relaxed);
   }
+  // The processor on which the last batch ran. An environment that polls there would only keep the instance off it.
+  int run_cpu() const noexcept { return run_cpu_.load(std::memory_order_relaxed); }
   int64_t spin_think_limit_ns() const noexcept { return options_.wake == WakeMode::kLatency ? 100'000 : 12'000; }
   int64_t spin_window_ns() const noexcept { return options_.wake == WakeMode::kLatency ? 200'000 : 50'000; }
   int64_t compute_estimate_ns() const noexcept { return compute_ns_.load(std::memory_order_relaxed); }
@@ -217,6 +219,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
 
   alignas(64) std::atomic<int64_t> think_ns_{INT64_MAX};
   std::atomic<int> submit_cpu_{-1};
+  std::atomic<int> run_cpu_{-1};
   alignas(64) std::atomic<int64_t> compute_ns_{0};
   std::shared_ptr<CoreEnd> end_ = std::make_shared<CoreEnd>();
 };

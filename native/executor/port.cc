@@ -122,9 +122,11 @@ void Port::observe_submit(int64_t now_ns) noexcept {
     // A pause says "not a closed loop", however long it is: a cap lets the average recover within a few requests.
     const double think = std::min(static_cast<double>(now_ns - drained_ns_), 200'000.0);
     think_ns_ = think_ns_ > 1e8 ? think : think_ns_ + (think - think_ns_) / 8;
-    core_->observe(think_ns_, ::sched_getcpu());
+    submit_cpu_ = ::sched_getcpu();
+    core_->observe(think_ns_, submit_cpu_);
   }
-  poll_advised_ = think_ns_ < static_cast<double>(core_->spin_think_limit_ns()) &&
+  // Two threads that want one processor: whoever polls there keeps the other from its work.
+  poll_advised_ = core_->run_cpu() != submit_cpu_ && think_ns_ < static_cast<double>(core_->spin_think_limit_ns()) &&
                   core_->compute_estimate_ns() < kPollWindowNs && !process_state().spin.exhausted();
   poll_since_ns_ = now_ns;
 }
@@ -270,8 +272,7 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
 const char* Port::error_message(uint32_t record) const noexcept {
   if (record >= part_base_) return "";
   if (messages_[record] != nullptr && !messages_[record]->text.empty()) return messages_[record]->text.c_str();
-  const RecordHeader* h =
-      reinterpret_cast<const RecordHeader*>(records_.data() + size_t{record} * stride_);
+  const RecordHeader* h = reinterpret_cast<const RecordHeader*>(records_.data() + size_t{record} * stride_);
   return h->kind == static_cast<uint32_t>(CompletionKind::kError) ? plain_sentence(static_cast<Code>(h->status)) : "";
 }
 

@@ -166,6 +166,7 @@ class Port {
   int64_t drained_ns_ = 0;
   int64_t poll_since_ns_ = 0;
   bool poll_advised_ = false;
+  int submit_cpu_ = -2;  // processor of this environment at its last submit with nothing in flight
 };
 
 }  // namespace subten

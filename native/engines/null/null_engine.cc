@@ -32,7 +32,9 @@ class NullInstance final : public EngineInstance {
   ~NullInstance() override;
   void execute(const BatchView& batch, BatchCompletion* completion) noexcept override;
   void terminate() noexcept override { terminate_.store(true, std::memory_order_relaxed); }
-  void start_thread() { thread_ = std::thread([this] { serve(); }); }
+  void start_thread() {
+    thread_ = std::thread([this] { serve(); });
+  }
 
  private:
   void compute(const BatchView& batch, BatchCompletion* completion) noexcept;

@@ -1,0 +1,278 @@
+// Ports that come and go while requests are queued and run: nothing is lost, nothing is held, nothing is touched late.
+
+#include <algorithm>
+#include <random>
+
+#include "metrics/clock.h"
+#include "test/executor/null_core.h"
+
+namespace subten {
+namespace {
+
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+class Lifetime : public testing::TestWithParam<const char*> {
+ protected:
+  Parameters parameters(const std::string& busy_us = "0") const {
+    return {{"completion", GetParam()}, {"busy_us", busy_us}};
+  }
+};
+
+TEST_P(Lifetime, the_last_port_closed_with_requests_queued_and_running_ends_the_core) {
+  for (int round = 0; round < 20; ++round) {
+    CoreOptions options = batching(2);
+    options.instances = 1 + round % 3;
+    options.batch.preserve_ordering = round % 2 == 0;
+    Fixture fixture(std::move(options), parameters("2000"));
+    Client client(fixture.core);
+    for (int i = 0; i < 12; ++i) ASSERT_EQ(client.submit(1, {}), Code::kOk);
+    if (round % 4 == 0) std::this_thread::sleep_for(1ms);
+    client.close();
+    fixture.core.reset();
+    ASSERT_TRUE(fixture.ended()) << "round " << round;
+  }
+}
+
+TEST_P(Lifetime, everything_but_the_home_rows_is_back_when_a_port_leaves_its_results_unread) {
+  CoreOptions options = batching();
+  options.instances = 2;
+  Fixture fixture(std::move(options), parameters());
+  const uint64_t before = fixture.core->slab().used();
+  Client stays(fixture.core);
+  for (int round = 0; round < 50; ++round) {
+    Client goes(fixture.core);
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(goes.submit(1, {}), Code::kOk);
+    if (round % 2 == 0) std::this_thread::sleep_for(200us);
+    goes.close();
+  }
+  const auto until = monotonic_ns() + 5'000'000'000;
+  while (fixture.core->slab().used() != before && monotonic_ns() < until) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(fixture.core->slab().used(), before);
+  ASSERT_EQ(stays.submit(8, {}), Code::kOk);
+  const auto results = stays.drain();
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].value, 8);
+  // All slots are back in the pool, each once.
+  std::vector<uint32_t> slots(fixture.core->slots()), generations(fixture.core->slots());
+  const uint32_t leased = stays.port->lease(slots.data(), generations.data(), fixture.core->slots());
+  EXPECT_EQ(leased + stays.free.size(), fixture.core->slots());
+  slots.resize(leased);
+  std::sort(slots.begin(), slots.end());
+  EXPECT_EQ(std::adjacent_find(slots.begin(), slots.end()), slots.end()) << "a slot came back twice";
+  stays.close();
+  fixture.core.reset();
+  EXPECT_TRUE(fixture.ended());
+}
+
+TEST_P(Lifetime, environments_that_come_and_go_at_once_do_not_disturb_each_other) {
+  CoreOptions options = batching();
+  options.instances = 2;
+  Fixture fixture(std::move(options), parameters());
+  Client keeper(fixture.core);  // holds the core while the others come and go
+  std::vector<std::thread> threads;
+  for (uint32_t thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      std::mt19937 random(thread + 1);
+      for (int round = 0; round < 60; ++round) {
+        Client client(fixture.core);
+        std::vector<float> wanted(fixture.core->slots(), -1);
+        const uint32_t count = 1 + random() % 20;
+        size_t live = 0;
+        for (uint32_t i = 0; i < count; ++i) {
+          uint32_t slot = 0;
+          const auto value = static_cast<float>(random() % 10'000);
+          Submission submission;
+          if (random() % 4 == 0) submission.deadline_in_ns = static_cast<int64_t>(random() % 100'000);
+          if (client.submit(value, submission, &slot) != Code::kOk) continue;
+          wanted[slot] = value;
+          ++live;
+        }
+        if (random() % 2 == 0) {
+          size_t seen = 0;
+          while (seen < live) {
+            const auto results = client.drain(5000ms);
+            ASSERT_FALSE(results.empty()) << live - seen << " requests are lost";
+            for (const auto& result : results) {
+              if (result.kind == CompletionKind::kFinal) {
+                ASSERT_EQ(result.value, wanted[result.slot]);
+              }
+            }
+            seen += results.size();
+          }
+        }
+        client.close();
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  keeper.close();
+  fixture.core.reset();
+  EXPECT_TRUE(fixture.ended());
+}
+
+INSTANTIATE_TEST_SUITE_P(Completion, Lifetime, testing::Values("sync", "async"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(Core, without_a_port_a_core_is_gone_when_it_is_let_go_and_after_the_last_one_it_takes_no_other) {
+  Fixture never(batching());
+  never.core.reset();
+  EXPECT_TRUE(never.ended());
+  Fixture fixture(batching());
+  Client client(fixture.core);
+  client.close();
+  std::shared_ptr<Port> late;
+  EXPECT_EQ(Port::create(
+                fixture.core, [](void*) {}, nullptr, &late)
+                .code,
+            Code::kModelClosed);
+}
+
+TEST(Core, a_slot_that_is_queued_or_running_cannot_be_submitted_again) {
+  Fixture fixture(batching(), {{"busy_us", "5000"}});
+  Client client(fixture.core);
+  Submission submission;
+  ASSERT_TRUE(client.lease(&submission));
+  std::string message;
+  ASSERT_EQ(client.port->submit(submission, &message), Code::kOk);
+  EXPECT_EQ(client.port->submit(submission, &message), Code::kSlotReleased);
+  EXPECT_EQ(client.port->run_sync(submission, &message), Code::kSlotReleased);
+  uint64_t offset = 0;
+  EXPECT_EQ(client.port->allocate(submission.slot, submission.generation, 0, 64, &offset), Code::kSlotReleased);
+  EXPECT_EQ(client.drain().size(), 1u);
+  client.close();
+}
+
+TEST(Core, parts_that_nobody_read_are_freed_with_their_port) {
+  CoreOptions options = batching();
+  options.decoupled = true;
+  Fixture fixture(std::move(options), {{"parts", "200"}});
+  const uint64_t before = fixture.core->slab().used();
+  Client stays(fixture.core);
+  {
+    Client goes(fixture.core);
+    ASSERT_EQ(goes.submit(5, {}), Code::kOk);
+    std::this_thread::sleep_for(5ms);  // out of credit now
+    goes.close();
+  }
+  const auto until = monotonic_ns() + 5'000'000'000;
+  while (fixture.core->slab().used() != before && monotonic_ns() < until) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(fixture.core->slab().used(), before);
+  stays.close();
+}
+
+TEST(Core, each_level_has_a_limit_of_its_own_and_a_cancel_makes_room_at_once) {
+  CoreOptions options = batching();
+  options.batch.dynamic = false;
+  options.batch.levels.resize(2);
+  options.batch.levels[0].max_queue_size = 2;
+  options.batch.levels[1].max_queue_size = 3;
+  options.batch.default_level = 2;
+  Fixture fixture(std::move(options), {{"busy_us", "50000"}});
+  Client client(fixture.core);
+  ASSERT_EQ(client.submit(0, {}), Code::kOk);
+  std::this_thread::sleep_for(5ms);  // it runs
+  Submission urgent;
+  urgent.priority = 1;
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(client.submit(1, urgent), Code::kOk);
+  EXPECT_EQ(client.submit(1, urgent), Code::kQueueFull);
+  uint32_t slot = 0;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.submit(2, {}, &slot), Code::kOk);
+  EXPECT_EQ(client.submit(2, {}), Code::kQueueFull);
+  EXPECT_TRUE(client.port->cancel(slot, 0));
+  EXPECT_EQ(client.submit(3, {}), Code::kOk);
+  EXPECT_EQ(client.submit(3, {}), Code::kQueueFull);
+  EXPECT_EQ(client.port->counts.refused.load(), 3u);
+  client.close();
+}
+
+TEST(Core, a_queue_timeout_rejects_or_puts_behind_the_others_as_its_level_says) {
+  for (const bool delays : {false, true}) {
+    CoreOptions options = batching();
+    options.batch.dynamic = false;
+    options.batch.levels[0].timeout_ns = 200'000'000;
+    options.batch.levels[0].allow_timeout_override = true;
+    options.batch.levels[0].timeout_delays = delays;
+    Fixture fixture(std::move(options), {{"busy_us", "20000"}});
+    Client client(fixture.core);
+    ASSERT_EQ(client.submit(0, {}), Code::kOk);
+    std::this_thread::sleep_for(3ms);
+    Submission impatient;
+    impatient.timeout_in_ns = 1'000'000;
+    ASSERT_EQ(client.submit(1, impatient), Code::kOk);
+    Submission longest;
+    longest.timeout_in_ns = INT64_MAX;  // longer than the level's: does not count
+    ASSERT_EQ(client.submit(2, longest), Code::kOk);
+    const auto results = client.drain(2000ms, 3);
+    ASSERT_EQ(results.size(), 3u);
+    if (delays) {
+      EXPECT_EQ(results[1].value, 2);
+      EXPECT_EQ(results[2].value, 1);
+    } else {
+      EXPECT_EQ(results[0].status, Code::kDeadlineExceeded);
+    }
+    client.close();
+  }
+}
+
+TEST(Core, with_preserve_ordering_results_come_in_the_order_of_submission) {
+  for (const char* completion : {"sync", "async"}) {
+    CoreOptions options = batching(4);
+    options.instances = 3;
+    options.batch.preserve_ordering = true;
+    Fixture fixture(std::move(options), {{"completion", completion}, {"busy_us_per_row", "20"}});
+    Client client(fixture.core);
+    float next = 0;
+    int sent = 0;
+    const auto settle = [&](const std::vector<Client::Result>& results) {
+      for (const auto& result : results) ASSERT_EQ(result.value, next++) << completion;
+    };
+    while (sent < 500) {
+      if (client.submit(static_cast<float>(sent), {}) == Code::kOk) ++sent;
+      if (sent % 17 == 0) settle(client.drain(0ms));
+    }
+    while (next < 500) {
+      const auto results = client.drain(5000ms);
+      ASSERT_FALSE(results.empty());
+      settle(results);
+    }
+    client.close();
+  }
+}
+
+TEST(Core, the_null_engine_fails_each_nth_request_and_only_that) {
+  Fixture fixture(batching(), {{"fail_every", "5"}});
+  Client client(fixture.core);
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(client.submit(1, {}), Code::kOk);
+  const auto results = client.drain(2000ms, 50);
+  ASSERT_EQ(results.size(), 50u);
+  EXPECT_EQ(std::count_if(results.begin(), results.end(), [](const auto& r) { return r.status != Code::kOk; }), 10);
+  client.close();
+}
+
+TEST(Core, requests_that_expire_by_the_clock_leave_no_instance_asleep) {
+  // The timekeeper drains the inbox in their place: an instance that parks meanwhile must still be woken.
+  for (const char* completion : {"sync", "async"}) {
+    CoreOptions options = batching(2);
+    Fixture fixture(std::move(options), {{"completion", completion}, {"busy_us", "30"}});
+    Client client(fixture.core);
+    std::mt19937 random(3);
+    size_t sent = 0, seen = 0;
+    for (int i = 0; i < 4000; ++i) {
+      Submission submission;
+      submission.deadline_in_ns = 20'000 + random() % 60'000;
+      sent += client.submit(1, submission) == Code::kOk ? 1 : 0;
+      sent += client.submit(1, {}) == Code::kOk ? 1 : 0;
+      if (i % 4 == 3) {
+        while (seen < sent) {
+          const auto results = client.drain(3000ms);
+          ASSERT_FALSE(results.empty()) << completion << ": " << sent - seen << " requests are lost";
+          seen += results.size();
+        }
+      }
+    }
+    client.close();
+  }
+}
+
+}  // namespace
+}  // namespace subten

@@ -117,7 +117,8 @@ struct Client {
                         static_cast<Code>(header->status),
                         NAN,
                         header->batch_rows,
-                        static_cast<BatchReason>(header->reason), {}};
+                        static_cast<BatchReason>(header->reason),
+                        {}};
           if (result.kind == CompletionKind::kError) result.message = port->error_message(record);
           const OutputRef* output = port->output(record, 0);
           if (result.kind != CompletionKind::kError && output != nullptr) std::memcpy(&result.value, output->data, 4);

@@ -31,7 +31,10 @@ export async function runTests(binary, args = []) {
   // Tests of the engine need its library; without it they are reported as skipped.
   const library = at('npm', 'onnxruntime-linux-x64', 'lib', 'libsubten_onnxruntime.so.1')
   const env = { SUBTEN_ONNXRUNTIME_LIB: library, ...process.env }
-  const { code } = await run(binary, ['--gtest_brief=1', `--gtest_output=json:${report}`, ...args], { check: false, env })
+  const { code } = await run(binary, ['--gtest_brief=1', `--gtest_output=json:${report}`, ...args], {
+    check: false,
+    env,
+  })
   // A binary that crashed wrote no report.
   const counts = existsSync(report)
     ? countTests(JSON.parse(readFileSync(report, 'utf8')))

@@ -1,37 +1,10 @@
 // What an engine may do with a batch: every way to hand outputs back, to fail, and to get it wrong.
 
-#include <functional>
-
 #include "test/executor/null_core.h"
+#include "test/executor/scripted_model.h"
 
 namespace subten {
 namespace {
-
-using Run = std::function<void(const BatchView&, BatchCompletion*)>;
-
-// An engine whose run is a function of the test: FP32 [-1, 64] in and out.
-class ScriptedModel final : public EngineModel {
- public:
-  explicit ScriptedModel(Run run) : run_(std::move(run)) {
-    spec_.inputs = {{"input", DataType::kFp32, {-1, 64}}};
-    spec_.outputs = {{"output", DataType::kFp32, {-1, 64}}};
-  }
-  const ModelSpec& spec() const noexcept override { return spec_; }
-  Completion completion() const noexcept override { return Completion::kSync; }
-  Status create_instance(std::unique_ptr<EngineInstance>* out) override {
-    *out = std::make_unique<Instance>(&run_);
-    return Status::ok();
-  }
-
- private:
-  struct Instance final : EngineInstance {
-    explicit Instance(Run* run) : run(run) {}
-    void execute(const BatchView& batch, BatchCompletion* completion) noexcept override { (*run)(batch, completion); }
-    Run* run;
-  };
-  Run run_;
-  ModelSpec spec_;
-};
 
 struct Scripted : Fixture {
   explicit Scripted(Run run, CoreOptions options = batching())

@@ -5,6 +5,7 @@
 
 #include "metrics/clock.h"
 #include "test/executor/null_core.h"
+#include "test/executor/scripted_model.h"
 
 namespace subten {
 namespace {
@@ -167,10 +168,11 @@ TEST(Core, each_level_has_a_limit_of_its_own_and_a_cancel_makes_room_at_once) {
   options.batch.levels[0].max_queue_size = 2;
   options.batch.levels[1].max_queue_size = 3;
   options.batch.default_level = 2;
-  Fixture fixture(std::move(options), {{"busy_us", "50000"}});
+  Gate gate;
+  Fixture fixture(gate.model(), std::move(options));
   Client client(fixture.core);
   ASSERT_EQ(client.submit(0, {}), Code::kOk);
-  std::this_thread::sleep_for(5ms);  // it runs
+  gate.wait_until_running();
   Submission urgent;
   urgent.priority = 1;
   for (int i = 0; i < 2; ++i) EXPECT_EQ(client.submit(1, urgent), Code::kOk);
@@ -182,27 +184,38 @@ TEST(Core, each_level_has_a_limit_of_its_own_and_a_cancel_makes_room_at_once) {
   EXPECT_EQ(client.submit(3, {}), Code::kOk);
   EXPECT_EQ(client.submit(3, {}), Code::kQueueFull);
   EXPECT_EQ(client.port->counts.refused.load(), 3u);
+  gate.open = true;
   client.close();
+  fixture.core.reset();
+  EXPECT_TRUE(fixture.ended());
 }
 
 TEST(Core, a_queue_timeout_rejects_or_puts_behind_the_others_as_its_level_says) {
   for (const bool delays : {false, true}) {
     CoreOptions options = batching();
     options.batch.dynamic = false;
-    options.batch.levels[0].timeout_ns = 200'000'000;
+    options.batch.levels[0].timeout_ns = 60'000'000'000;
     options.batch.levels[0].allow_timeout_override = true;
     options.batch.levels[0].timeout_delays = delays;
-    Fixture fixture(std::move(options), {{"busy_us", "20000"}});
+    Gate gate;
+    Fixture fixture(gate.model(), std::move(options));
     Client client(fixture.core);
     ASSERT_EQ(client.submit(0, {}), Code::kOk);
-    std::this_thread::sleep_for(3ms);
+    gate.wait_until_running();
     Submission impatient;
     impatient.timeout_in_ns = 1'000'000;
     ASSERT_EQ(client.submit(1, impatient), Code::kOk);
     Submission longest;
     longest.timeout_in_ns = INT64_MAX;  // longer than the level's: does not count
     ASSERT_EQ(client.submit(2, longest), Code::kOk);
-    const auto results = client.drain(2000ms, 3);
+    std::vector<Client::Result> results;
+    if (delays) {
+      std::this_thread::sleep_for(5ms);
+    } else {
+      results = client.drain(5000ms, 1);  // while the instance is busy
+    }
+    gate.open = true;
+    for (auto& result : client.drain(5000ms, 3 - results.size())) results.push_back(std::move(result));
     ASSERT_EQ(results.size(), 3u);
     if (delays) {
       EXPECT_EQ(results[1].value, 2);
@@ -211,6 +224,8 @@ TEST(Core, a_queue_timeout_rejects_or_puts_behind_the_others_as_its_level_says) 
       EXPECT_EQ(results[0].status, Code::kDeadlineExceeded);
     }
     client.close();
+    fixture.core.reset();
+    EXPECT_TRUE(fixture.ended());
   }
 }
 

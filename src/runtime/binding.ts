@@ -35,27 +35,22 @@ export interface NativeStats {
   readonly memory: number[]
 }
 
+/** `deadlineMs` < 0: none; `timeoutUs` 0: the level's own; `flags`: 1 staged, 2 explicit. */
+type SubmitCall = (
+  slot: number,
+  generation: number,
+  rows: number,
+  priority: number,
+  deadlineMs: number,
+  timeoutUs: number,
+  flags: number,
+) => number
+
 /** A port of the native core; see native/node/port_calls.cc. Functions that return numbers return -code on failure. */
 export interface NativePort {
-  submit(
-    slot: number,
-    generation: number,
-    rows: number,
-    priority: number,
-    deadlineMs: number,
-    timeoutUs: number,
-    flags: number,
-  ): number
+  submit: SubmitCall
   take(limit: number, polling: number): number
-  runSync(
-    slot: number,
-    generation: number,
-    rows: number,
-    priority: number,
-    deadlineMs: number,
-    timeoutUs: number,
-    flags: number,
-  ): number
+  runSync: SubmitCall
   releaseSync(): void
   lease(pairs: Uint32Array): number
   allocate(slot: number, generation: number, input: number, bytes: number): number

@@ -19,6 +19,11 @@ export class Failure {
     return this.#make()
   }
 
+  static aborted(signal: AbortSignal): Failure {
+    const { reason } = signal
+    return new Failure(() => reason)
+  }
+
   static native(status: number, message: string): Failure {
     return new Failure(() => errorFromNative(status, message))
   }

@@ -133,10 +133,7 @@ export class Port {
     deadlineMs: number,
     wait: boolean,
   ): Promise<Outputs | Failure> {
-    if (options?.signal?.aborted) {
-      const reason = options.signal.reason
-      return Promise.resolve(new Failure(() => reason))
-    }
+    if (options?.signal?.aborted) return Promise.resolve(Failure.aborted(options.signal))
     // Whoever waits for room is served first.
     const slot = wait && this.#waiting.length > 0 ? -1 : this.takeSlot()
     if (slot < 0 && !wait) return Promise.resolve(Failure.of('QUEUE_FULL', 'all request slots of the model are in use'))
@@ -186,10 +183,7 @@ export class Port {
     deadlineMs: number,
     view: SlabView,
   ): Promise<Outputs | Failure> {
-    if (options?.signal?.aborted) {
-      const reason = options.signal.reason
-      return Promise.resolve(new Failure(() => reason))
-    }
+    if (options?.signal?.aborted) return Promise.resolve(Failure.aborted(options.signal))
     stage()
     const status = this.native.submit(
       slot,
@@ -206,10 +200,13 @@ export class Port {
   }
 
   failure(status: number): Failure {
-    return Failure.native(-status, this.native.message(-1) || this.#sentence(-status))
+    return Failure.native(-status, this.#message(-status))
   }
 
-  #sentence(code: number): string {
+  /** What native code said of the last failed call; refusals that happen often carry no text of their own. */
+  #message(code: number): string {
+    const said = this.native.message(-1)
+    if (said) return said
     const name = NATIVE_CODES[code - 1]
     if (name === 'QUEUE_FULL') return 'the queue of the model, or its memory, is full'
     if (name === 'MODEL_CLOSED') return 'the model is closed'
@@ -593,6 +590,6 @@ export class Port {
   }
 
   error(status: number): SubtenError {
-    return errorFromNative(-status, this.native.message(-1) || this.#sentence(-status))
+    return errorFromNative(-status, this.#message(-status))
   }
 }

@@ -75,12 +75,24 @@ struct PortCalls {
 
   static napi_value submit(napi_env env, napi_callback_info info) {
     const auto call = read<7>(env, info);
-    Port* port = call.self->port();
+    return submitted(env, call.self, submission(call.number));
+  }
+
+  // (slot, generation): the same for one row in the slot's home place, at the default priority and with no deadline.
+  static napi_value submit_home(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    Submission s;
+    s.slot = whole(call.number[0]);
+    s.generation = whole(call.number[1]);
+    return submitted(env, call.self, s);
+  }
+
+  static napi_value submitted(napi_env env, PortObject* self, const Submission& s) {
+    Port* port = self->port();
     if (port == nullptr) return integer(env, failure(Code::kModelClosed));
-    call.self->message_.clear();
-    const Code code = port->submit(submission(call.number), &call.self->message_);
+    const Code code = port->submit(s, self->message());
     if (code != Code::kOk) return integer(env, failure(code));
-    call.self->keep_alive();
+    self->keep_alive();
     return integer(env, port->poll_advised() ? 1 : 0);
   }
 
@@ -98,8 +110,7 @@ struct PortCalls {
     const auto call = read<7>(env, info);
     Port* port = call.self->port();
     if (port == nullptr) return integer(env, failure(Code::kModelClosed));
-    call.self->message_.clear();
-    const Code code = port->run_sync(submission(call.number), &call.self->message_);
+    const Code code = port->run_sync(submission(call.number), call.self->message());
     return integer(env, code == Code::kOk ? static_cast<int32_t>(port->sync_record()) : failure(code));
   }
 
@@ -376,6 +387,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
     napi_callback call;
   } functions[] = {
       {"submit", PortCalls::submit},
+      {"submitHome", PortCalls::submit_home},
       {"take", PortCalls::take},
       {"runSync", PortCalls::run_sync},
       {"releaseSync", PortCalls::release_sync},

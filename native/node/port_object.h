@@ -28,6 +28,10 @@ class PortObject {
 
   void close_native() noexcept;
   void keep_alive() noexcept;
+  std::string* message() noexcept {
+    message_.clear();
+    return &message_;
+  }
   void drop() noexcept;  // one JS object that referred to this is gone
 
   napi_env env_ = nullptr;
@@ -35,7 +39,7 @@ class PortObject {
   std::shared_ptr<Slab> slab_;
   std::shared_ptr<CoreEnd> end_;
   napi_threadsafe_function tsfn_ = nullptr;
-  std::string message_;
+  std::string message_;  // what the last refused call had to say
   uint32_t users_ = 0;
   bool held_ = false;  // the thread-safe function keeps the process alive now
   enum class Keep : uint8_t { kInFlight, kAlways, kNever } keep_ = Keep::kInFlight;

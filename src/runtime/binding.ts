@@ -49,6 +49,8 @@ type SubmitCall = (
 /** A port of the native core; see native/node/port_calls.cc. Functions that return numbers return -code on failure. */
 export interface NativePort {
   submit: SubmitCall
+  /** One row in the slot's home place, no deadline, the default priority: `submit` for the usual case. */
+  submitHome(slot: number, generation: number): number
   take(limit: number, polling: number): number
   runSync: SubmitCall
   releaseSync(): void

@@ -1,9 +1,6 @@
 import { errorFromNative, SubtenError } from './errors.js'
 
-/**
- * Why a request failed. Promises inside the port *resolve* with it; `infer` throws the error from its own frame, so
- * that the stack of the error shows the caller.
- */
+/** Why a request failed, before there is an error: whether and where one is made depends on who waits for it. */
 export class Failure {
   readonly #make: () => unknown
   /** The request was given up while it was under way: its slot comes back without whoever waited for it. */
@@ -17,6 +14,16 @@ export class Failure {
   /** What the caller's promise rejects with. */
   error(): unknown {
     return this.#make()
+  }
+
+  /**
+   * A promise to resolve the caller's with. The error is made after the caller's promise has adopted this one (which
+   * takes two turns of the microtask queue), so that its stack shows who awaits.
+   */
+  async rejection(): Promise<never> {
+    await undefined
+    await undefined
+    throw this.error()
   }
 
   static aborted(signal: AbortSignal): Failure {

@@ -1,6 +1,6 @@
 import type { NativePort } from './binding.js'
 import { type ArrayOf, type Datatype, type NumericData, STORAGE } from './datatype.js'
-import { DOUBLE, HEADER_BYTES, OUTPUT, OUTPUT_BYTES, REASONS, SOURCE, WORD } from './record.js'
+import { DOUBLE, HEADER_BYTES, OUTPUT, OUTPUT_BYTES, propertyName, REASONS, SOURCE, WORD } from './record.js'
 import { reshape } from './reshape.js'
 import { Tensor } from './tensor.js'
 import type { Outputs, TensorSpec, Timing } from './types.js'
@@ -12,110 +12,126 @@ const CHUNK_BYTES = 65536
 // A byte order mark at the start of a string is part of the string.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
+/** One output as it is read: what is known before a record comes, and the shape of the last one. */
+class Output {
+  readonly name: string
+  readonly datatype: Datatype
+  readonly #array: (typeof STORAGE)[Datatype]['array']
+  readonly #elementBytes: number
+  /** From the engine's shape to the model's, where they differ. */
+  readonly #shapes: { engine: readonly number[]; model: readonly number[] } | undefined
+  #rows = -1
+  #columns = -1
+  #pair: readonly number[] = []
+
+  constructor(spec: TensorSpec) {
+    this.name = propertyName(spec.name)
+    this.datatype = spec.datatype
+    this.#array = STORAGE[spec.datatype].array
+    this.#elementBytes = STORAGE[spec.datatype].bytes
+    this.#shapes = spec.engineShape && { engine: spec.engineShape, model: spec.shape }
+  }
+
+  /** The shape at `at`, where `rank` dimensions lie. Equal shapes in a row are one frozen array. */
+  shape(doubles: Float64Array, at: number, rank: number): readonly number[] {
+    if (rank !== 2 || this.#shapes !== undefined) {
+      const own = Array.from(doubles.subarray(at, at + rank))
+      return this.#shapes === undefined ? own : reshape(own, this.#shapes.engine, this.#shapes.model)
+    }
+    const rows = doubles[at] as number
+    const columns = doubles[at + 1] as number
+    if (rows !== this.#rows || columns !== this.#columns) {
+      this.#rows = rows
+      this.#columns = columns
+      this.#pair = Object.freeze([rows, columns])
+    }
+    return this.#pair
+  }
+
+  view(buffer: ArrayBuffer, offset: number, bytes: number): NumericData {
+    return new this.#array(buffer, offset, bytes / this.#elementBytes)
+  }
+}
+
 /** Reads completion records of one port and copies their outputs out of the slab. */
 export class OutputReader {
   readonly #native: NativePort
-  readonly #specs: readonly TensorSpec[]
+  readonly #outputs: readonly Output[]
   readonly #words: Uint32Array
   readonly #doubles: Float64Array
   readonly #slab: ArrayBuffer
+  readonly #stride: number
   readonly #plainNames: boolean
-  readonly #shapes = new Map<number, readonly number[]>()
   #chunk = new ArrayBuffer(CHUNK_BYTES)
   #used = 0
 
   constructor(native: NativePort, specs: readonly TensorSpec[]) {
     this.#native = native
-    this.#specs = specs
+    this.#outputs = specs.map((spec) => new Output(spec))
     this.#words = new Uint32Array(native.records, 0, native.records.byteLength >> 2)
     this.#doubles = new Float64Array(native.records, 0, native.records.byteLength >> 3)
     this.#slab = native.slab
+    this.#stride = native.stride
     this.#plainNames = specs.every((spec) => spec.name !== '__proto__')
   }
 
   word(record: number, field: number): number {
-    return this.#words[((record * this.#native.stride) >> 2) + field] as number
+    return this.#words[((record * this.#stride) >> 2) + field] as number
   }
 
   /** The outputs of a record. `view` decides what an output in the slab becomes; by default a copy. */
   read(record: number, bytes: boolean, view?: SlabView): Outputs {
     const outputs: Record<string, Tensor> = {}
-    const base = record * this.#native.stride + HEADER_BYTES
-    for (let index = 0; index < this.#specs.length; index++) {
-      const spec = this.#specs[index] as TensorSpec
+    const base = record * this.#stride + HEADER_BYTES
+    for (let index = 0; index < this.#outputs.length; index++) {
+      const output = this.#outputs[index] as Output
       const at = base + index * OUTPUT_BYTES
       const source = this.#words[(at >> 2) + OUTPUT.sourceWord]
       if (source === SOURCE.absent) continue
-      const tensor = this.#tensor(spec, record, index, at >> 3, source === SOURCE.engine, bytes, view)
-      if (this.#plainNames) outputs[spec.name] = tensor
-      else Object.defineProperty(outputs, spec.name, { value: tensor, enumerable: true })
+      const engineOwned = source === SOURCE.engine ? this.#native.takeOutput(record, index) : undefined
+      const tensor = this.#tensor(output, at >> 3, engineOwned, bytes, view)
+      if (this.#plainNames) outputs[output.name] = tensor
+      else Object.defineProperty(outputs, output.name, { value: tensor, enumerable: true })
     }
     return outputs as Outputs
   }
 
   #tensor(
-    spec: TensorSpec,
-    record: number,
-    index: number,
+    output: Output,
     at: number,
-    engineOwned: boolean,
+    engineOwned: ArrayBuffer | undefined,
     bytes: boolean,
     view: SlabView | undefined,
   ): Tensor {
     const doubles = this.#doubles
-    const own = this.#shape(at)
-    const shape = spec.engineShape === undefined ? own : reshape(own, spec.engineShape, spec.shape)
+    const shape = output.shape(doubles, at + OUTPUT.shape, this.#words[at * 2 + OUTPUT.rankWord] as number)
     const size = doubles[at + OUTPUT.bytes] as number
     const offset = doubles[at + OUTPUT.offset] as number
-    const { datatype } = spec
+    const { datatype } = output
     if (datatype === 'BYTES') {
-      const source = engineOwned
-        ? new Uint8Array(this.#native.takeOutput(record, index))
-        : new Uint8Array(this.#slab, offset, size)
+      const source = engineOwned ? new Uint8Array(engineOwned) : new Uint8Array(this.#slab, offset, size)
       return new Tensor(datatype, shape, readStrings(source, bytes))
     }
-    const { array, bytes: elementBytes } = STORAGE[datatype]
-    const length = size / elementBytes
-    if (engineOwned)
-      return new Tensor(datatype, shape, as(datatype, new array(this.#native.takeOutput(record, index), 0, length)))
+    if (engineOwned !== undefined) return new Tensor(datatype, shape, as(datatype, output.view(engineOwned, 0, size)))
     if (view !== undefined) return view(datatype, shape, offset, size)
-    return new Tensor(datatype, shape, as(datatype, this.#copy(datatype, offset, size, length)))
+    return new Tensor(datatype, shape, as(datatype, this.#copy(output, offset, size)))
   }
 
-  /** Shapes of equal small outputs are one frozen array: most requests have the same. */
-  #shape(at: number): readonly number[] {
-    const doubles = this.#doubles
-    const rank = this.#words[at * 2 + OUTPUT.rankWord] as number
-    if (rank === 2) {
-      const rows = doubles[at + OUTPUT.shape] as number
-      const columns = doubles[at + OUTPUT.shape + 1] as number
-      const key = rows * 2 ** 26 + columns
-      let shape = this.#shapes.get(key)
-      if (shape === undefined || shape[0] !== rows || shape[1] !== columns) {
-        shape = Object.freeze([rows, columns])
-        if (this.#shapes.size < 256) this.#shapes.set(key, shape)
-      }
-      return shape
-    }
-    return Array.from(doubles.subarray(at + OUTPUT.shape, at + OUTPUT.shape + rank))
-  }
-
-  #copy(datatype: Datatype, offset: number, size: number, length: number): NumericData {
-    const { array } = STORAGE[datatype]
-    if (size > POOLED_BYTES) return new array(this.#slab.slice(offset, offset + size), 0, length)
+  #copy(output: Output, offset: number, size: number): NumericData {
+    if (size > POOLED_BYTES) return output.view(this.#slab.slice(offset, offset + size), 0, size)
     if (this.#used + size > CHUNK_BYTES) {
       this.#chunk = new ArrayBuffer(CHUNK_BYTES)
       this.#used = 0
     }
-    const copy = new array(this.#chunk, this.#used, length)
+    const copy = output.view(this.#chunk, this.#used, size)
     this.#used += (size + 7) & ~7
-    ;(copy as Uint8Array).set(new array(this.#slab, offset, length) as Uint8Array)
+    ;(copy as Uint8Array).set(output.view(this.#slab, offset, size) as Uint8Array)
     return copy
   }
 
   /** Stage times of a record that was drained at `drainedNs`. */
   timing(record: number, drainedNs: number): Timing {
-    const at = (record * this.#native.stride) >> 3
+    const at = (record * this.#stride) >> 3
     const time = (field: number): number => this.#doubles[at + field] as number
     const us = (from: number, to: number): number => Math.max(0, to - from) / 1000
     const submit = time(DOUBLE.submitNs)

@@ -7,7 +7,7 @@ import { errorFromNative, SubtenError } from './errors.js'
 import { Failure } from './failure.js'
 import { type ReadyInput, readyInput } from './inputs.js'
 import { OutputReader, type SlabView } from './outputs.js'
-import { KIND, MAX_RANK, STAGED_BYTES, WORD } from './record.js'
+import { KIND, MAX_RANK, propertyName, STAGED_BYTES, WORD } from './record.js'
 import { reshape } from './reshape.js'
 import type { InferOptions, Inputs, InputValue, Outputs, TensorSpec } from './types.js'
 
@@ -25,6 +25,14 @@ const busy = new Set<Port>()
 /** Immediates armed here would otherwise keep the context of whoever called infer first. */
 const rootResource = new AsyncResource('subten')
 
+type Resolve = (result: Outputs | Promise<never> | Failure) => void
+
+let resolver: Resolve
+/** One executor for every promise: `new Promise` calls it before it returns, so no closure is needed a request. */
+const keepResolver = (resolve: Resolve): void => {
+  resolver = resolve
+}
+
 /** A request on its way. */
 class Pending {
   slot = -1
@@ -32,7 +40,7 @@ class Pending {
   settled = false
   constructor(
     readonly port: Port,
-    readonly resolve: (result: Outputs | Failure) => void,
+    readonly resolve: Resolve,
     readonly options: InferOptions | undefined,
     readonly view: SlabView | undefined,
   ) {}
@@ -42,7 +50,8 @@ class Pending {
     this.settled = true
     const signal = this.options?.signal
     if (signal) unwatchAbort(signal, this)
-    this.resolve(result)
+    // Whoever runs a claimed slot takes the failure itself: the claim needs it.
+    this.resolve(result instanceof Failure && this.view === undefined ? result.rejection() : result)
   }
 
   abort(reason: unknown): void {
@@ -55,10 +64,10 @@ class Pending {
 /** A submission that did not fit and waits for room (`whenFull: 'wait'`). */
 interface Waiting {
   readonly pending: Pending
+  readonly inputs: Inputs
   readonly since: number
   readonly deadlineMs: number
   timer?: NodeJS.Timeout
-  retry(deadlineMs: number): number
 }
 
 function waitedTooLong(): Failure {
@@ -86,10 +95,14 @@ export class Port {
     length: number
     array: abstract new (...args: never[]) => unknown
   }[] = []
+  readonly #homeSlots: number
+  // The hot calls, taken off the native object once: an object with that many properties is looked up by name.
+  readonly #submitHome: NativePort['submitHome']
+  readonly #take: NativePort['take']
   readonly #free: number[] = []
   #freeHead = 0
   readonly #generations: Uint32Array
-  readonly #pendings: (Pending | undefined)[] = []
+  readonly #pendings: (Pending | undefined)[]
   readonly #leased = new Uint32Array(128)
   readonly #waiting: Waiting[] = []
   #waitTimer: NodeJS.Timeout | undefined
@@ -112,12 +125,16 @@ export class Port {
     this.#staging = new Float64Array(native.staging)
     this.#bytes = new Uint8Array(native.slab)
     this.#generations = new Uint32Array(native.slots)
+    this.#pendings = new Array<Pending | undefined>(native.slots)
+    this.#submitHome = native.submitHome
+    this.#take = native.take
+    this.#homeSlots = native.homeSlots
     if (native.homeSlots > 0) {
       inputs.forEach((spec, index) => {
         const { array, bytes } = STORAGE[spec.datatype]
         const length = spec.shape.slice(this.#batching ? 1 : 0).reduce((a, b) => a * b, 1)
         const view = new array(native.slab, 0, Math.floor(native.slab.byteLength / bytes))
-        this.#home.push({ name: spec.name, view, start: (native.homeOffsets[index] as number) / bytes, length, array })
+        this.#home.push({ name: propertyName(spec.name), view, start: (native.homeOffsets[index] as number) / bytes, length, array })
       })
     }
   }
@@ -126,51 +143,28 @@ export class Port {
     return this.#inFlight + this.#waiting.length
   }
 
-  /** Submits one request. Resolves with the outputs or a {@link Failure}; throws for inputs that are wrong. */
-  request(
-    inputs: Inputs,
-    options: InferOptions | undefined,
-    deadlineMs: number,
-    wait: boolean,
-  ): Promise<Outputs | Failure> {
-    if (options?.signal?.aborted) return Promise.resolve(Failure.aborted(options.signal))
+  /** Submits one request. Throws for inputs that are wrong and for what native code refuses. */
+  request(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number, wait: boolean): Promise<Outputs> {
+    if (options?.signal?.aborted) throw Failure.aborted(options.signal).error()
     // Whoever waits for room is served first.
     const slot = wait && this.#waiting.length > 0 ? -1 : this.takeSlot()
-    if (slot < 0 && !wait) return Promise.resolve(Failure.of('QUEUE_FULL', 'all request slots of the model are in use'))
-    let status = QUEUE_FULL
-    if (slot >= 0) {
-      try {
-        status = this.#submit(slot, inputs, options, deadlineMs, 0)
-      } catch (error) {
-        this.giveSlot(slot)
-        throw error
-      }
+    if (slot < 0) {
+      if (wait) return this.#wait(inputs, options, deadlineMs)
+      throw new SubtenError('QUEUE_FULL', 'all request slots of the model are in use')
     }
-    return new Promise((resolve) => {
-      const pending = new Pending(this, resolve, options, undefined)
-      if (status >= 0) {
-        this.#track(pending, slot, status)
-        return
-      }
-      if (slot >= 0) this.giveSlot(slot)
-      if (status !== QUEUE_FULL || !wait) {
-        resolve(this.failure(status))
-        return
-      }
-      this.#wait({
-        pending,
-        since: performance.now(),
-        deadlineMs,
-        retry: (left) => {
-          const again = this.takeSlot()
-          if (again < 0) return QUEUE_FULL
-          const result = this.#submit(again, inputs, options, left, 0)
-          if (result >= 0) this.#track(pending, again, result)
-          else this.giveSlot(again)
-          return result
-        },
-      })
-    })
+    let status = QUEUE_FULL
+    try {
+      status = this.#submit(slot, inputs, options, deadlineMs)
+    } finally {
+      if (status < 0) this.giveSlot(slot)
+    }
+    if (status >= 0) {
+      const promise = new Promise<Outputs>(keepResolver as ConstructorParameters<typeof Promise<Outputs>>[0])
+      this.#track(new Pending(this, resolver, options, undefined), slot, status)
+      return promise
+    }
+    if (status === QUEUE_FULL && wait) return this.#wait(inputs, options, deadlineMs)
+    throw this.error(status)
   }
 
   /** Submits a claimed slot whose inputs lie in its extents. */
@@ -220,8 +214,8 @@ export class Port {
     const slot = this.takeSlot()
     if (slot < 0) throw new SubtenError('QUEUE_FULL', 'all request slots of the model are in use')
     try {
-      const record = this.#submit(slot, inputs, undefined, -1, 0, true)
-      if (record < 0) throw this.failure(record).error()
+      const record = this.#runSync(slot, inputs)
+      if (record < 0) throw this.error(record)
       try {
         const outputs = this.#reader.read(record, bytes)
         if (trace) Object.defineProperty(outputs, 'timing', { value: this.timingOf(record), enumerable: false })
@@ -277,31 +271,22 @@ export class Port {
 
   // --- submitting ------------------------------------------------------------------------------------------------------
 
-  #submit(
-    slot: number,
-    inputs: Inputs,
-    options: InferOptions | undefined,
-    deadlineMs: number,
-    flags: number,
-    sync = false,
-  ): number {
-    const home = slot < this.native.homeSlots && this.#writeHome(slot, inputs)
-    let rows = 1
-    if (!home) {
-      rows = this.#stage(slot, inputs)
-      if (rows < 0) return rows
-      flags |= STAGED
-    }
-    const call = sync ? this.native.runSync : this.native.submit
-    return call(
-      slot,
-      this.#generations[slot] as number,
-      rows,
-      options?.priority ?? 0,
-      deadlineMs,
-      options?.timeoutUs ?? 0,
-      flags,
-    )
+  #submit(slot: number, inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): number {
+    const generation = this.#generations[slot] as number
+    const home = slot < this.#homeSlots && this.#writeHome(slot, inputs)
+    if (home && deadlineMs < 0 && options?.priority === undefined && options?.timeoutUs === undefined)
+      return this.#submitHome(slot, generation)
+    const rows = home ? 1 : this.#stage(slot, inputs)
+    if (rows < 0) return rows
+    const { priority = 0, timeoutUs = 0 } = options ?? {}
+    return this.native.submit(slot, generation, rows, priority, deadlineMs, timeoutUs, home ? 0 : STAGED)
+  }
+
+  #runSync(slot: number, inputs: Inputs): number {
+    const home = slot < this.#homeSlots && this.#writeHome(slot, inputs)
+    const rows = home ? 1 : this.#stage(slot, inputs)
+    if (rows < 0) return rows
+    return this.native.runSync(slot, this.#generations[slot] as number, rows, 0, -1, 0, home ? 0 : STAGED)
   }
 
   /** The usual case: exactly the model's inputs, each one row in the right array. False: not the usual case. */
@@ -408,14 +393,31 @@ export class Port {
 
   // --- waiting for room ------------------------------------------------------------------------------------------------
 
-  #wait(entry: Waiting): void {
+  #wait(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): Promise<Outputs> {
+    const promise = new Promise<Outputs>(keepResolver as ConstructorParameters<typeof Promise<Outputs>>[0])
+    const pending = new Pending(this, resolver, options, undefined)
+    const entry: Waiting = { pending, inputs, since: performance.now(), deadlineMs }
     this.#waiting.push(entry)
-    const signal = entry.pending.options?.signal
-    if (signal) watchAbort(signal, entry.pending)
-    if (entry.deadlineMs >= 0) {
-      entry.timer = setTimeout(() => entry.pending.settle(waitedTooLong()), Math.min(entry.deadlineMs, 2 ** 31 - 1))
+    if (options?.signal) watchAbort(options.signal, pending)
+    if (deadlineMs >= 0) {
+      entry.timer = setTimeout(() => pending.settle(waitedTooLong()), Math.min(deadlineMs, 2 ** 31 - 1))
     }
     if (this.#inFlight === 0) this.#armWaitTimer()
+    return promise
+  }
+
+  /** Tries once more; QUEUE_FULL: there is still no room. */
+  #retry({ pending, inputs }: Waiting, deadlineMs: number): number {
+    const slot = this.takeSlot()
+    if (slot < 0) return QUEUE_FULL
+    let status = QUEUE_FULL
+    try {
+      status = this.#submit(slot, inputs, pending.options, deadlineMs)
+    } finally {
+      if (status < 0) this.giveSlot(slot)
+    }
+    if (status >= 0) this.#track(pending, slot, status)
+    return status
   }
 
   /** Room may come from other environments, of which this one hears nothing. */
@@ -438,7 +440,7 @@ export class Port {
       }
       let status: number
       try {
-        status = entry.retry(left)
+        status = this.#retry(entry, left)
       } catch (error) {
         entry.pending.settle(new Failure(() => error))
         continue
@@ -471,7 +473,7 @@ export class Port {
 
   #drain(polling = 0): number {
     const limit = this.#drainLimit
-    let count = this.native.take(limit, polling)
+    let count = this.#take(limit, polling)
     if (count <= 0) {
       this.#afterDrain()
       return count
@@ -481,12 +483,12 @@ export class Port {
       for (let i = 0; i < count; i++) this.#complete(this.#taken[i] as number)
       drained += count
       if (drained >= limit) {
-        this.native.take(0, 0)
+        this.#take(0, 0)
         this.#continueLater()
         this.#afterDrain()
         return 0
       }
-      count = this.native.take(limit - drained, polling)
+      count = this.#take(limit - drained, polling)
     } while (count > 0)
     this.#afterDrain()
     return count

@@ -18,3 +18,8 @@ export const SOURCE = { slab: 0, engine: 1, absent: 2 } as const
 
 /** In the order of `subten::BatchReason`. */
 export const REASONS: readonly BatchReason[] = ['full', 'preferred', 'delay', 'deadline', 'idle']
+
+/** The same name as property lookups know it: a string that was parsed is another one, and its lookups are slower. */
+export function propertyName(name: string): string {
+  return Object.keys({ [name]: 0 })[0] ?? name
+}

@@ -300,7 +300,6 @@ napi_value PortCalls::close(napi_env env, napi_callback_info info) {
     return done.Promise();
   }
   const bool last = self->port_->core().last_port();
-  napi_remove_env_cleanup_hook(env, PortObject::on_env_end, self);
   self->close_native();
   self->slab_.reset();
   if (!last) {

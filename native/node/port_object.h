@@ -8,6 +8,7 @@
 
 #include "executor/model_core.h"
 #include "executor/port.h"
+#include "node/loop_wake.h"
 
 namespace subten {
 
@@ -23,7 +24,6 @@ class PortObject {
   friend struct PortCalls;
 
   static void wake(void* context) noexcept;
-  static void call_js(napi_env env, napi_value on_wake, void* context, void* data);
   static void on_env_end(void* self);
 
   void close_native() noexcept;
@@ -34,14 +34,13 @@ class PortObject {
   }
   void drop() noexcept;  // one JS object that referred to this is gone
 
-  napi_env env_ = nullptr;
   std::shared_ptr<Port> port_;
   std::shared_ptr<Slab> slab_;
   std::shared_ptr<CoreEnd> end_;
-  napi_threadsafe_function tsfn_ = nullptr;
+  LoopWake* loop_wake_ = nullptr;
   std::string message_;  // what the last refused call had to say
   uint32_t users_ = 0;
-  bool held_ = false;  // the thread-safe function keeps the process alive now
+  bool held_ = false;  // the process stays alive for it now
   enum class Keep : uint8_t { kInFlight, kAlways, kNever } keep_ = Keep::kInFlight;
 };
 

@@ -134,7 +134,13 @@ export class Port {
         const { array, bytes } = STORAGE[spec.datatype]
         const length = spec.shape.slice(this.#batching ? 1 : 0).reduce((a, b) => a * b, 1)
         const view = new array(native.slab, 0, Math.floor(native.slab.byteLength / bytes))
-        this.#home.push({ name: propertyName(spec.name), view, start: (native.homeOffsets[index] as number) / bytes, length, array })
+        this.#home.push({
+          name: propertyName(spec.name),
+          view,
+          start: (native.homeOffsets[index] as number) / bytes,
+          length,
+          array,
+        })
       })
     }
   }

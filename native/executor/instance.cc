@@ -8,18 +8,6 @@
 #include "metrics/clock.h"
 
 namespace subten {
-namespace {
-
-inline void pause_cpu() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-}  // namespace
-
 // Looks at the inbox, and at what another leader left since `epoch`, for a bounded time before it sleeps, if the
 // submitter is likely to be back soon, runs on another processor, and the process may spin one thread more. True when
 // there is something.

@@ -19,6 +19,7 @@ namespace {
 // Partial completions of a port that may be unread at once: the credit of decoupled models.
 constexpr uint32_t kParts = 64;
 constexpr int64_t kPollWindowNs = 50'000;
+constexpr int64_t kLookNs = 1'000;
 
 // For errors that came without a sentence of their own.
 const char* plain_sentence(Code code) noexcept {
@@ -116,7 +117,6 @@ void Port::abandon(uint32_t slot, uint32_t generation) noexcept {
 }
 
 void Port::observe_submit(int64_t now_ns) noexcept {
-  poll_advised_ = false;
   if (core_->options().wake == WakeMode::kPowersave || process_state().cpus.used < 2) return;
   if (in_flight_ == 0 && drained_ns_ != 0) {
     // A pause says "not a closed loop", however long it is: a cap lets the average recover within a few requests.
@@ -125,10 +125,33 @@ void Port::observe_submit(int64_t now_ns) noexcept {
     submit_cpu_ = ::sched_getcpu();
     core_->observe(think_ns_, submit_cpu_);
   }
-  // Two threads that want one processor: whoever polls there keeps the other from its work.
-  poll_advised_ = core_->run_cpu() != submit_cpu_ && think_ns_ < static_cast<double>(core_->spin_think_limit_ns()) &&
-                  core_->compute_estimate_ns() < kPollWindowNs && !process_state().spin.exhausted();
   poll_since_ns_ = now_ns;
+  if (polling_ || !polling_pays(now_ns)) return;
+  polling_ = true;
+  ring_.disarm();
+}
+
+bool Port::polling_pays(int64_t now_ns) const noexcept {
+  // Two threads that want one processor: whoever polls there keeps the other from its work.
+  return core_->run_cpu() != submit_cpu_ && think_ns_ < static_cast<double>(core_->spin_think_limit_ns()) &&
+         core_->compute_estimate_ns() < kPollWindowNs && now_ns - poll_since_ns_ < kPollWindowNs &&
+         !process_state().spin.exhausted();
+}
+
+// Stays for the time that a turn of the loop would take, since a small request ends in less.
+Port::Look Port::look() noexcept {
+  if (!polling_) return Look::kSleep;
+  const int64_t now = monotonic_ns();
+  if (in_flight_ > 0) {
+    for (int64_t until = now + kLookNs;;) {
+      if (ring_.ready()) return Look::kTake;
+      if (monotonic_ns() >= until) break;
+      pause_cpu();
+    }
+    if (polling_pays(now)) return Look::kNothing;
+  }
+  polling_ = false;
+  return ring_.arm() ? Look::kTake : Look::kSleep;
 }
 
 Code Port::submit(const Submission& submission, std::string* message) noexcept {
@@ -201,24 +224,19 @@ void Port::wake() noexcept {
   gate_.leave();
 }
 
-int32_t Port::take(uint32_t limit, bool polling) noexcept {
+uint32_t Port::take(uint32_t limit) noexcept {
   retire();
   ring_.disarm();
   if (limit == 0) return 0;  // only retires: the caller comes back for more by itself
   limit = std::min(limit, kTakeLimit);
   do {
     taken_count_ = ring_.take(taken_.data(), limit);
-    if (taken_count_ > 0) break;
-    if (polling && in_flight_ > 0 && monotonic_ns() - poll_since_ns_ < kPollWindowNs &&
-        !process_state().spin.exhausted()) {
-      return kPollAgain;
-    }
-  } while (ring_.arm());
+  } while (taken_count_ == 0 && !polling_ && ring_.arm());
   if (taken_count_ > 0) {
     drained_ns_ = monotonic_ns();
     poll_since_ns_ = drained_ns_;
   }
-  return static_cast<int32_t>(taken_count_);
+  return taken_count_;
 }
 
 void Port::retire() noexcept {

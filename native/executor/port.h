@@ -71,17 +71,19 @@ class Port {
   // old one when there is nothing to drop. Its input extents stay.
   uint32_t release(uint32_t slot, uint32_t generation) noexcept;
 
-  // Retires what the last take returned and returns the next completions: their records in taken(). When there is
-  // none it arms the wake and returns 0; while `polling` is worth it, it arms nothing and returns kPollAgain.
-  static constexpr int32_t kPollAgain = -1;
-  int32_t take(uint32_t limit, bool polling) noexcept;
+  // Retires what the last take returned and returns how many completions came next: their records in taken(). When
+  // there is none it arms the wake, unless the environment polls.
+  uint32_t take(uint32_t limit) noexcept;
   uint32_t* taken() noexcept { return taken_.data(); }
   // The message of an error record of the current take.
   const char* error_message(uint32_t record) const noexcept;
   const OutputRef* output(uint32_t record, uint32_t index) const noexcept;
 
-  // Whether the environment should poll for completions instead of sleeping until a wake.
-  bool poll_advised() const noexcept { return poll_advised_; }
+  // True after a submit: instead of sleeping until a wake, the environment should call look() in every turn of its
+  // loop, until that answers kSleep.
+  bool polling() const noexcept { return polling_; }
+  enum class Look : uint8_t { kNothing, kTake, kSleep };
+  Look look() noexcept;
 
   // Runs one request on this thread, past the queue. The result is in record sync_record() until release_sync().
   Code run_sync(const Submission& submission, std::string* message) noexcept;
@@ -134,6 +136,7 @@ class Port {
   void retire() noexcept;
   void retire_one(uint32_t record, int64_t resolved_ns) noexcept;
   void observe_submit(int64_t now_ns) noexcept;
+  bool polling_pays(int64_t now_ns) const noexcept;
   Status create_sync_batch() noexcept;
 
   std::shared_ptr<ModelCore> core_;
@@ -165,8 +168,8 @@ class Port {
   double think_ns_ = 1e9;
   int64_t drained_ns_ = 0;
   int64_t poll_since_ns_ = 0;
-  bool poll_advised_ = false;
-  int submit_cpu_ = -2;  // processor of this environment at its last submit with nothing in flight
+  bool polling_ = false;  // the environment looks by itself: the wake stays disarmed
+  int submit_cpu_ = -2;   // processor of this environment at its last submit with nothing in flight
 };
 
 }  // namespace subten

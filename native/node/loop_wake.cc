@@ -1,15 +1,21 @@
 #include "node/loop_wake.h"
 
 #include <cstdlib>
+#include <initializer_list>
 #include <new>
 
 // The part of libuv's interface that is used here, declared as its documentation has it. Handles are opaque: their size
 // is asked for, and their one public field is read and written by functions, so that no layout is relied upon.
 extern "C" {
-struct uv_loop_s;
 size_t uv_handle_size(int type);
 int uv_async_init(uv_loop_s* loop, void* async, void (*callback)(void* async));
 int uv_async_send(void* async);
+int uv_check_init(uv_loop_s* loop, void* check);
+int uv_check_start(void* check, void (*callback)(void* check));
+int uv_check_stop(void* check);
+int uv_idle_init(uv_loop_s* loop, void* idle);
+int uv_idle_start(void* idle, void (*callback)(void* idle));
+int uv_idle_stop(void* idle);
 void uv_close(void* handle, void (*closed)(void* handle));
 void uv_ref(void* handle);
 void uv_unref(void* handle);
@@ -19,10 +25,17 @@ void uv_handle_set_data(void* handle, void* data);
 
 namespace subten {
 namespace {
-constexpr int kUvAsync = 1;  // UV_ASYNC, the first of uv_handle_type
+
+// Of uv_handle_type.
+constexpr int kAsync = 1;
+constexpr int kCheck = 2;
+constexpr int kIdle = 6;
+
+LoopWake* of(const void* handle) { return static_cast<LoopWake*>(uv_handle_get_data(handle)); }
+
 }  // namespace
 
-LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Hook on_env_end, void* owner) noexcept {
+LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner) noexcept {
   uv_loop_s* loop = nullptr;
   napi_value name;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
@@ -32,37 +45,71 @@ LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Hook on_env_end, vo
   auto* self = new (std::nothrow) LoopWake();
   if (self == nullptr) return nullptr;
   self->env_ = env;
-  self->on_env_end_ = on_env_end;
   self->owner_ = owner;
-  self->handle_ = std::calloc(1, uv_handle_size(kUvAsync));
-  if (self->handle_ == nullptr || uv_async_init(loop, self->handle_, fire) != 0) {
-    std::free(self->handle_);
-    delete self;
-    return nullptr;
+  if (self->initialise(loop) && napi_add_async_cleanup_hook(env, env_ends, self, &self->cleanup_) == napi_ok &&
+      napi_create_reference(env, on_wake, 1, &self->on_wake_) == napi_ok &&
+      napi_async_init(env, nullptr, name, &self->context_) == napi_ok) {
+    return self;
   }
-  // From here on only the loop may free it.
-  uv_handle_set_data(self->handle_, self);
-  uv_unref(self->handle_);
-  if (napi_add_async_cleanup_hook(env, env_ends, self, &self->cleanup_) != napi_ok ||
-      napi_create_reference(env, on_wake, 1, &self->on_wake_) != napi_ok ||
-      napi_async_init(env, nullptr, name, &self->context_) != napi_ok) {
+  if (self->open_ > 0) {
     self->close();
-    return nullptr;
+  } else {
+    delete self;
   }
-  return self;
+  return nullptr;
 }
 
-void LoopWake::send() noexcept { uv_async_send(handle_); }
+// A handle that was initialised is freed by the loop only.
+bool LoopWake::initialise(uv_loop_s* loop) noexcept {
+  const auto take = [this](void** field, void* memory) {
+    uv_handle_set_data(memory, this);
+    uv_unref(memory);
+    *field = memory;
+    ++open_;
+  };
+  void* async = std::calloc(1, uv_handle_size(kAsync));
+  void* check = std::calloc(1, uv_handle_size(kCheck));
+  void* idle = std::calloc(1, uv_handle_size(kIdle));
+  if (async == nullptr || check == nullptr || idle == nullptr || uv_async_init(loop, async, fired) != 0) {
+    for (void* memory : {async, check, idle}) std::free(memory);
+    return false;
+  }
+  take(&async_, async);
+  uv_check_init(loop, check);  // these two cannot fail
+  take(&check_, check);
+  uv_idle_init(loop, idle);
+  take(&idle_, idle);
+  return true;
+}
 
-void LoopWake::hold(bool wanted) noexcept { wanted ? uv_ref(handle_) : uv_unref(handle_); }
+void LoopWake::send() noexcept { uv_async_send(async_); }
+
+void LoopWake::hold(bool wanted) noexcept { wanted ? uv_ref(async_) : uv_unref(async_); }
+
+void LoopWake::poll() noexcept {
+  if (polling_ || closing_) return;
+  polling_ = true;
+  uv_check_start(check_, turned);
+  uv_idle_start(idle_, idled);
+}
 
 void LoopWake::close() noexcept {
   if (closing_) return;
   closing_ = true;
-  uv_close(handle_, closed);
+  for (void* handle : {async_, check_, idle_}) uv_close(handle, closed);
 }
 
-void LoopWake::fire(void* handle) { static_cast<LoopWake*>(uv_handle_get_data(handle))->call(); }
+void LoopWake::fired(void* async) { of(async)->call(); }
+
+void LoopWake::turned(void* check) {
+  LoopWake* self = of(check);
+  const Look look = self->owner_->look();
+  if (look == Look::kCall) return self->call();
+  if (look == Look::kNothing) return;
+  self->polling_ = false;
+  uv_check_stop(self->check_);
+  uv_idle_stop(self->idle_);
+}
 
 void LoopWake::call() noexcept {
   if (closing_) return;
@@ -80,20 +127,21 @@ void LoopWake::call() noexcept {
 
 void LoopWake::env_ends(napi_async_cleanup_hook_handle, void* data) {
   auto* self = static_cast<LoopWake*>(data);
-  if (!self->closing_) self->on_env_end_(self->owner_);
+  if (!self->closing_) self->owner_->on_env_end();
 }
 
-// The environment waits for this, whoever asked for the close.
 void LoopWake::closed(void* handle) {
-  auto* self = static_cast<LoopWake*>(uv_handle_get_data(handle));
+  LoopWake* self = of(handle);
+  std::free(handle);
+  if (--self->open_ > 0) return;
   napi_handle_scope scope;
   if (napi_open_handle_scope(self->env_, &scope) == napi_ok) {
     if (self->on_wake_ != nullptr) napi_delete_reference(self->env_, self->on_wake_);
     if (self->context_ != nullptr) napi_async_destroy(self->env_, self->context_);
     napi_close_handle_scope(self->env_, scope);
   }
+  // An environment that ends waits for this.
   if (self->cleanup_ != nullptr) napi_remove_async_cleanup_hook(self->cleanup_);
-  std::free(handle);
   delete self;
 }
 

@@ -7,17 +7,27 @@
 
 #include <node_api.h>
 
+#include <cstdint>
+
 namespace subten {
 
 class LoopWake {
  public:
-  // Called on the thread of the loop; the first argument is what create() was given.
-  using Hook = void (*)(void* owner);
+  enum class Look : uint8_t { kNothing, kCall, kStop };
+
+  // Whom it serves. All run on the thread of the loop.
+  class Owner {
+   public:
+    virtual void on_env_end() noexcept = 0;  // the environment ends: call close()
+    virtual Look look() noexcept = 0;        // once a turn after poll(): whether to call `on_wake`, or to poll no more
+
+   protected:
+    ~Owner() = default;
+  };
 
   // `on_wake` is called, as a callback of the event loop, some time after each send(); sends that come before that are
-  // one. `on_env_end` is called when the environment ends before close(); it must call close(). Does not keep the
-  // process alive until hold(true). Null: the environment refused.
-  static LoopWake* create(napi_env env, napi_value on_wake, Hook on_env_end, void* owner) noexcept;
+  // one. Does not keep the process alive until hold(true). Null: the environment refused.
+  static LoopWake* create(napi_env env, napi_value on_wake, Owner* owner) noexcept;
 
   // Any thread, until close().
   void send() noexcept;
@@ -25,24 +35,34 @@ class LoopWake {
   // Whether the process stays alive for it.
   void hold(bool wanted) noexcept;
 
+  // Until the owner says kStop, the loop does not sleep, and the owner looks in each of its turns.
+  void poll() noexcept;
+
   // No send() is under way and none will come. The object deletes itself when the loop has let go of it.
   void close() noexcept;
 
  private:
   LoopWake() = default;
   ~LoopWake() = default;
-  static void fire(void* handle);
+  static void fired(void* async);
+  static void turned(void* check);
+  static void idled(void*) {}
   static void closed(void* handle);
   static void env_ends(napi_async_cleanup_hook_handle hook, void* self);
+  bool initialise(uv_loop_s* loop) noexcept;
   void call() noexcept;
 
   napi_env env_ = nullptr;
   napi_ref on_wake_ = nullptr;
   napi_async_context context_ = nullptr;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
-  Hook on_env_end_ = nullptr;
-  void* owner_ = nullptr;
-  void* handle_ = nullptr;  // uv_async_t, of a size that only libuv knows
+  Owner* owner_ = nullptr;
+  // Handles of libuv, of sizes that only libuv knows: what send() wakes, what looks, and what keeps the loop awake.
+  void* async_ = nullptr;
+  void* check_ = nullptr;
+  void* idle_ = nullptr;
+  uint32_t open_ = 0;  // handles that the loop has not let go of
+  bool polling_ = false;
   bool closing_ = false;
 };
 

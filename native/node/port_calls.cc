@@ -57,7 +57,7 @@ struct PortCalls {
   }
   static int32_t failure(Code code) { return -static_cast<int32_t>(code); }
 
-  // (slot, generation, rows, priority, deadlineMs, timeoutUs, flags): -code, or 1 when polling is advised, else 0.
+  // (slot, generation, rows, priority, deadlineMs, timeoutUs, flags): 0 or -code.
   // deadlineMs < 0: none. flags: 1 staged, 2 explicit.
   static Submission submission(const std::array<double, 7>& n) {
     Submission s;
@@ -93,17 +93,18 @@ struct PortCalls {
     const Code code = port->submit(s, self->message());
     if (code != Code::kOk) return integer(env, failure(code));
     self->keep_alive();
-    return integer(env, port->poll_advised() ? 1 : 0);
+    if (port->polling()) self->loop_wake_->poll();
+    return integer(env, 0);
   }
 
-  // (limit, polling): how many completions are in `taken`; 0 and a wake is armed, or -1: none yet, poll again.
+  // (limit): how many completions are in `taken`.
   static napi_value take(napi_env env, napi_callback_info info) {
-    const auto call = read<2>(env, info);
+    const auto call = read<1>(env, info);
     Port* port = call.self->port();
     if (port == nullptr) return integer(env, 0);
-    const int32_t count = port->take(whole(call.number[0]), call.number[1] != 0);
+    const uint32_t count = port->take(whole(call.number[0]));
     if (count == 0) call.self->keep_alive();
-    return integer(env, count);
+    return integer(env, static_cast<int32_t>(count));
   }
 
   static napi_value run_sync(napi_env env, napi_callback_info info) {

@@ -9,7 +9,17 @@ namespace subten {
 
 void PortObject::wake(void* context) noexcept { static_cast<PortObject*>(context)->loop_wake_->send(); }
 
-void PortObject::on_env_end(void* self) { static_cast<PortObject*>(self)->close_native(); }
+LoopWake::Look PortObject::look() noexcept {
+  if (!port_) return LoopWake::Look::kStop;
+  switch (port_->look()) {
+    case Port::Look::kTake:
+      return LoopWake::Look::kCall;
+    case Port::Look::kNothing:
+      return LoopWake::Look::kNothing;
+    default:
+      return LoopWake::Look::kStop;
+  }
+}
 
 void PortObject::close_native() noexcept {
   if (!port_) return;
@@ -41,7 +51,7 @@ Napi::Value PortObject::create(Napi::Env env, const std::shared_ptr<ModelCore>& 
     *status = Status::error(Code::kOutOfMemory, "no memory for a port");
     return env.Undefined();
   }
-  self->loop_wake_ = LoopWake::create(env, on_wake, on_env_end, self);
+  self->loop_wake_ = LoopWake::create(env, on_wake, self);
   if (self->loop_wake_ == nullptr) {
     delete self;
     *status = Status::error(Code::kOutOfMemory, "the event loop refused a handle for a port");

@@ -12,7 +12,7 @@
 
 namespace subten {
 
-class PortObject {
+class PortObject final : private LoopWake::Owner {
  public:
   // The object, or undefined with `status` set. `on_wake` is called on this thread when completions may be waiting.
   static Napi::Value create(Napi::Env env, const std::shared_ptr<ModelCore>& core, Napi::Function on_wake,
@@ -24,7 +24,8 @@ class PortObject {
   friend struct PortCalls;
 
   static void wake(void* context) noexcept;
-  static void on_env_end(void* self);
+  void on_env_end() noexcept override { close_native(); }
+  LoopWake::Look look() noexcept override;
 
   void close_native() noexcept;
   void keep_alive() noexcept;

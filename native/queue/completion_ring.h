@@ -41,6 +41,11 @@ class CompletionRing {
     return count;
   }
 
+  // Whether take() would find something. Consumer only.
+  bool ready() const noexcept {
+    return (cells_[head_ & mask_].load(std::memory_order_relaxed) & kLapMask) == lap(head_);
+  }
+
   // The consumer, having found nothing, asks to be woken. True when something came meanwhile: take() again.
   bool arm() noexcept {
     armed_.store(true, std::memory_order_seq_cst);

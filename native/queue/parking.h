@@ -17,6 +17,15 @@
 
 namespace subten {
 
+// Tells the processor that this is a loop that waits.
+inline void pause_cpu() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // futex(2), private to the process. `until_ns` is an absolute CLOCK_MONOTONIC time, INT64_MAX for none.
 inline void futex_wait(std::atomic<uint32_t>* word, uint32_t while_value, int64_t until_ns) noexcept {
   timespec until{static_cast<time_t>(until_ns / 1'000'000'000), static_cast<long>(until_ns % 1'000'000'000)};

@@ -51,7 +51,7 @@ export interface NativePort {
   submit: SubmitCall
   /** One row in the slot's home place, no deadline, the default priority: `submit` for the usual case. */
   submitHome(slot: number, generation: number): number
-  take(limit: number, polling: number): number
+  take(limit: number): number
   runSync: SubmitCall
   releaseSync(): void
   lease(pairs: Uint32Array): number

@@ -109,7 +109,6 @@ export class Port {
   #inFlight = 0
   #drainLimit = 256
   #drainScheduled = false
-  #polling = false
   #idle: (() => void)[] = []
   /** The model is being closed: what is under way ends, nothing new is taken. */
   closing = false
@@ -166,7 +165,7 @@ export class Port {
     }
     if (status >= 0) {
       const promise = new Promise<Outputs>(keepResolver as ConstructorParameters<typeof Promise<Outputs>>[0])
-      this.#track(new Pending(this, resolver, options, undefined), slot, status)
+      this.#track(new Pending(this, resolver, options, undefined), slot)
       return promise
     }
     if (status === QUEUE_FULL && wait) return this.#wait(inputs, options, deadlineMs)
@@ -196,7 +195,7 @@ export class Port {
     )
     if (status < 0) return Promise.resolve(this.failure(status))
     this.#generations[slot] = generation
-    return new Promise((resolve) => this.#track(new Pending(this, resolve, options, view), slot, status))
+    return new Promise((resolve) => this.#track(new Pending(this, resolve, options, view), slot))
   }
 
   failure(status: number): Failure {
@@ -384,17 +383,13 @@ export class Port {
     }
   }
 
-  #track(pending: Pending, slot: number, status: number): void {
+  #track(pending: Pending, slot: number): void {
     pending.slot = slot
     pending.generation = this.#generations[slot] as number
     this.#pendings[slot] = pending
     if (this.#inFlight++ === 0) busy.add(this)
     const signal = pending.options?.signal
     if (signal) watchAbort(signal, pending)
-    if (status === 1 && !this.#polling) {
-      this.#polling = true
-      rootResource.runInAsyncScope(setImmediate, undefined, this.#poll)
-    }
   }
 
   // --- waiting for room ------------------------------------------------------------------------------------------------
@@ -422,7 +417,7 @@ export class Port {
     } finally {
       if (status < 0) this.giveSlot(slot)
     }
-    if (status >= 0) this.#track(pending, slot, status)
+    if (status >= 0) this.#track(pending, slot)
     return status
   }
 
@@ -467,37 +462,21 @@ export class Port {
     if (!this.#drainScheduled) this.#drain()
   }
 
-  readonly #poll = (): void => {
-    this.#polling = false
-    if (this.closed || this.#drainScheduled) return
-    const left = this.#drain(1)
-    if (left < 0 && !this.#polling) {
-      this.#polling = true
-      setImmediate(this.#poll)
-    }
-  }
-
-  #drain(polling = 0): number {
+  #drain(): void {
     const limit = this.#drainLimit
-    let count = this.#take(limit, polling)
-    if (count <= 0) {
-      this.#afterDrain()
-      return count
-    }
     let drained = 0
-    do {
+    for (;;) {
+      const count = this.#take(limit - drained)
       for (let i = 0; i < count; i++) this.#complete(this.#taken[i] as number)
       drained += count
+      if (count === 0) break
       if (drained >= limit) {
-        this.#take(0, 0)
+        this.#take(0)
         this.#continueLater()
-        this.#afterDrain()
-        return 0
+        break
       }
-      count = this.#take(limit - drained, polling)
-    } while (count > 0)
+    }
     this.#afterDrain()
-    return count
   }
 
   /** Continuations of what was resolved run now; the rest comes in the next turn, and the limit follows its delay. */

@@ -21,7 +21,7 @@ namespace {
 TEST(Core, a_request_ends_with_its_own_bytes_and_wakes_its_environment) {
   Fixture fixture(batching());
   Client client(fixture.core);
-  client.port->take(1, false);  // arms
+  client.port->take(1);  // arms
   ASSERT_EQ(client.submit(42, {}), Code::kOk);
   const auto results = client.drain();
   ASSERT_EQ(results.size(), 1u);
@@ -32,6 +32,48 @@ TEST(Core, a_request_ends_with_its_own_bytes_and_wakes_its_environment) {
   client.port.reset();
   fixture.core.reset();
   EXPECT_TRUE(fixture.ended());
+}
+
+TEST(Core, an_environment_that_polls_is_not_woken_and_sleeps_again_when_nothing_is_under_way) {
+  if (process_state().cpus.used < 2) GTEST_SKIP() << "nobody polls on one processor";
+  CoreOptions options = batching();
+  options.wake = WakeMode::kAuto;
+  Fixture fixture(std::move(options));
+  Client client(fixture.core);
+  EXPECT_EQ(client.port->look(), Port::Look::kSleep);
+  // A closed loop, until the port finds out that it is one: the processors must differ, which the system decides.
+  const auto until = std::chrono::steady_clock::now() + 3s;
+  uint64_t polled = 0;
+  for (int i = 0; polled < 100 && std::chrono::steady_clock::now() < until; ++i) {
+    ASSERT_EQ(client.submit(static_cast<float>(i), {}), Code::kOk);
+    const bool polling = client.port->polling();
+    const uint64_t woken = client.woken.load();
+    if (!polling) {
+      ASSERT_EQ(client.drain().at(0).value, static_cast<float>(i));
+      continue;
+    }
+    Port::Look look;
+    while ((look = client.port->look()) == Port::Look::kNothing) {
+    }
+    if (look == Port::Look::kTake && client.port->polling()) {
+      EXPECT_EQ(client.woken.load(), woken);
+      ++polled;
+    }
+    ASSERT_EQ(client.drain().at(0).value, static_cast<float>(i));
+  }
+  if (polled == 0) GTEST_SKIP() << "the system kept both threads on one processor";
+  while (client.port->look() != Port::Look::kSleep) {
+  }
+  EXPECT_FALSE(client.port->polling());
+  const uint64_t woken = client.woken.load();
+  client.port->take(1);
+  std::this_thread::sleep_for(50ms);  // a pause: no closed loop any more, after a few
+  for (int i = 0; i < 64 && client.woken.load() == woken; ++i) {
+    std::this_thread::sleep_for(1ms);
+    ASSERT_EQ(client.submit(7, {}), Code::kOk);
+    ASSERT_EQ(client.drain().size(), 1u);
+  }
+  EXPECT_GT(client.woken.load(), woken);
 }
 
 struct StressCase {

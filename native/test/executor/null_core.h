@@ -106,9 +106,9 @@ struct Client {
     std::vector<Result> results;
     const auto until = std::chrono::steady_clock::now() + patience;
     do {
-      int32_t count = port->take(64, false);
+      uint32_t count = port->take(64);
       while (count > 0) {
-        for (int32_t i = 0; i < count; ++i) {
+        for (uint32_t i = 0; i < count; ++i) {
           const uint32_t record = port->taken()[i];
           const RecordHeader* header = port->header(record);
           Result result{header->slot,
@@ -125,7 +125,7 @@ struct Client {
           if (result.kind != CompletionKind::kPartial) free.emplace_back(result.slot, result.generation + 1);
           results.push_back(result);
         }
-        count = port->take(64, false);
+        count = port->take(64);
       }
       if (results.size() >= wanted) break;
       std::this_thread::sleep_for(100us);

@@ -62,9 +62,8 @@ describe('a full queue', () => {
     const controller = new AbortController()
     const aborted = model.infer(row(3), { signal: controller.signal })
     const late = model.infer(row(4), { deadlineMs: 30 })
-    const started = performance.now()
     expect(await rejection(late)).toMatchObject({ code: 'DEADLINE_EXCEEDED' })
-    expect(performance.now() - started).toBeLessThan(200)
+    expect(model.stats().requests.succeeded).toBe(0) // it did not wait for the engine
     controller.abort(new Error('enough'))
     await expect(aborted).rejects.toThrow('enough')
     await Promise.all(running)
@@ -77,9 +76,8 @@ describe('a deadline', () => {
     const model = await slowEcho(400, unbatched)
     const running = model.infer(row(1))
     await sleep(10)
-    const started = performance.now()
     expect(await rejection(model.infer(row(2), { deadlineMs: 20 }))).toMatchObject({ code: 'DEADLINE_EXCEEDED' })
-    expect(performance.now() - started).toBeLessThan(350)
+    expect(model.stats().requests.succeeded).toBe(0) // it did not wait for the engine
     expect(first(await running)).toBe(1)
     expect(model.stats().requests).toMatchObject({ expired: 1, succeeded: 1, inFlight: 0 })
   })

@@ -1,5 +1,5 @@
 // The gate in front of a port's wake function: once it is closed, no native thread touches that function again, and
-// none is still inside. Terminating a worker with a live thread-safe function in use aborts the process.
+// none is still inside: what it would wake is freed with the environment.
 #pragma once
 
 #include <sched.h>

@@ -56,7 +56,7 @@ export class NativeModel implements Model {
   /** `open` makes the native port; it is given what to call when completions may be waiting. */
   constructor(info: ModelInfo, open: (onWake: () => void) => NativePort) {
     let target: WeakRef<Port> | undefined
-    // The thread-safe function holds this closure for ever: a strong reference would keep an abandoned model alive.
+    // Native code holds this closure as long as the port is open: a strong reference would keep an abandoned model alive.
     const native = open(() => target?.deref()?.onWake())
     this.#info = info
     this.name = info.name

@@ -48,7 +48,7 @@ void PortObject::keep_alive() noexcept {
 
 void PortObject::drop() noexcept {
   if (--users_ != 0) return;
-  if (port_) {  // garbage-collected without close()
+  if (port_) {  // garbage-collected without close(), or never given to JS
     napi_remove_env_cleanup_hook(env_, on_env_end, this);
     close_native();
   }
@@ -57,16 +57,19 @@ void PortObject::drop() noexcept {
 
 Napi::Value PortObject::create(Napi::Env env, const std::shared_ptr<ModelCore>& core, Napi::Function on_wake,
                                Status* status) {
+  const napi_value name = Napi::String::New(env, "subten");
   auto* self = new (std::nothrow) PortObject();
   if (self == nullptr) {
     *status = Status::error(Code::kOutOfMemory, "no memory for a port");
     return env.Undefined();
   }
+  // This function is a user too: where it ends early, its drop() is the last one and gives everything back.
+  ++self->users_;
+  const auto drop_self = [](PortObject* object) { object->drop(); };
+  const std::unique_ptr<PortObject, decltype(drop_self)> creator(self, drop_self);
   self->env_ = env;
-  napi_value name = Napi::String::New(env, "subten");
   if (napi_create_threadsafe_function(env, on_wake, nullptr, name, 0, 1, nullptr, nullptr, self, call_js,
                                       &self->tsfn_) != napi_ok) {
-    delete self;
     *status = Status::error(Code::kOutOfMemory, "no thread-safe function for a port");
     return env.Undefined();
   }
@@ -74,7 +77,6 @@ Napi::Value PortObject::create(Napi::Env env, const std::shared_ptr<ModelCore>& 
   *status = Port::create(core, wake, self, &self->port_);
   if (!status->is_ok()) {
     napi_release_threadsafe_function(self->tsfn_, napi_tsfn_abort);
-    delete self;
     return env.Undefined();
   }
   self->slab_ = core->slab_pointer();

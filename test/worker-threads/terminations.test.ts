@@ -33,7 +33,7 @@ it('a worker terminated inside a native call that makes objects ends alone', asy
          }
        }
        loads(); attaches()\`
-     for (let i = 0; i < 60; i++) {
+     for (let i = 0; i < 30; i++) {
        const victim = inWorker(code, model.share())
        await new Promise((resolve) => victim.once('message', resolve))
        await sleep(Math.random() * 15)

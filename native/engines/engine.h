@@ -114,7 +114,8 @@ class EngineInstance {
  public:
   virtual ~EngineInstance() = default;
   virtual void execute(const BatchView& batch, BatchCompletion* completion) noexcept = 0;
-  // Called from another thread while execute() runs, at process exit or close: end the run soon if that can be done.
+  // Called from another thread while a run is on, at process exit or since nobody waits for it any more: end it soon if
+  // that can be done, and only that run. An engine that can looks at abandoned() once it has begun, too.
   virtual void terminate() noexcept {}
 };
 

@@ -358,6 +358,10 @@ void ModelCore::cancelled_in_queue(uint32_t level) noexcept {
   hand_over();
 }
 
+void ModelCore::cancelled_in_run() noexcept {
+  for (const auto& batch : batches_) terminate_if_abandoned(batch->instance(), *batch);
+}
+
 // Leader: compacts the queue.
 void ModelCore::drop_all_dead() noexcept {
   drain_inbox(monotonic_ns());

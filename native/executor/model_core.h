@@ -121,6 +121,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   void take_admission_back(uint32_t level) noexcept { queued_[level].fetch_sub(1, std::memory_order_relaxed); }
   // A queued request was cancelled: it is dead weight in the queue until it is removed.
   void cancelled_in_queue(uint32_t level) noexcept;
+  // A running request was cancelled: if it was the last that somebody waited for, its run is ended.
+  void cancelled_in_run() noexcept;
   // Frees the slot: extents back, next generation, into the pool. For native threads.
   void recycle_to_pool(uint32_t slot) noexcept;
   void release_extents(uint32_t slot) noexcept;

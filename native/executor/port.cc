@@ -206,6 +206,7 @@ bool Port::cancel(uint32_t slot, uint32_t generation) noexcept {
   --in_flight_;
   add_one(counts.cancelled);
   if (cancelled == Cancelled::kFromQueue) core_->cancelled_in_queue(level);
+  if (cancelled == Cancelled::kFromRun) core_->cancelled_in_run();
   return true;
 }
 

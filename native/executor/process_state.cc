@@ -16,7 +16,7 @@ namespace {
 // Instances that compute, for the exit handler. More than this many are counted but cannot be asked to terminate.
 constexpr size_t kRunning = 256;
 std::array<std::atomic<uintptr_t>, kRunning> running{};
-constexpr uintptr_t kTerminating = 1;  // the exit handler is inside terminate() of the instance at this place
+constexpr uintptr_t kTerminating = 1;  // somebody is inside terminate() of the instance at this place
 std::atomic<int32_t> running_count{0};
 
 void at_exit(int status, void*) {
@@ -26,7 +26,8 @@ void at_exit(int status, void*) {
     for (auto& place : running) {
       uintptr_t instance = place.load(std::memory_order_acquire);
       // Marked, it cannot leave the table, so it is not destroyed meanwhile.
-      if (instance == 0 || !place.compare_exchange_strong(instance, instance | kTerminating)) continue;
+      if (instance == 0 || (instance & kTerminating) != 0) continue;
+      if (!place.compare_exchange_strong(instance, instance | kTerminating)) continue;
       reinterpret_cast<EngineInstance*>(instance)->terminate();
       place.store(instance, std::memory_order_release);
     }
@@ -76,6 +77,24 @@ void leave_engine(EngineInstance* instance) noexcept {
     break;
   }
   running_count.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+void terminate_if_abandoned(EngineInstance* instance, const BatchCompletion& batch) noexcept {
+  // seq_cst: pairs with the engine, which begins and then looks whether anybody waits: one of the two sees the other.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const auto mine = reinterpret_cast<uintptr_t>(instance);
+  for (auto& place : running) {
+    uintptr_t expected = place.load(std::memory_order_acquire);
+    if ((expected & ~kTerminating) != mine) continue;
+    for (expected = mine; !place.compare_exchange_strong(expected, mine | kTerminating); expected = mine) {
+      if ((expected & ~kTerminating) != mine) return;  // the run is over
+      ::sched_yield();
+    }
+    // Marked, it cannot leave the table: the batch is still the one that runs.
+    if (batch.abandoned()) instance->terminate();
+    place.store(mine, std::memory_order_release);
+    return;
+  }
 }
 
 std::string CoreRegistry::add(const std::shared_ptr<ModelCore>& core) {

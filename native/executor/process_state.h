@@ -69,9 +69,12 @@ ProcessState& process_state() noexcept;
 // destroyed under it. Call it after each engine library was loaded, so that it runs before that library's handlers.
 void register_exit_handler() noexcept;
 
-// Engine instances that compute now, for the exit handler.
+// Engine instances that compute now, for the exit handler and for runs that nobody waits for.
+class BatchCompletion;
 class EngineInstance;
 void enter_engine(EngineInstance* instance) noexcept;
 void leave_engine(EngineInstance* instance) noexcept;
+// Ends the run of this instance if one is on and every request of its batch was given up.
+void terminate_if_abandoned(EngineInstance* instance, const BatchCompletion& batch) noexcept;
 
 }  // namespace subten

@@ -44,8 +44,11 @@ class OpenWorker final : public Napi::AsyncWorker {
     for (const auto& [key, value] : spec.metadata) metadata.Set(key, value);
     result.Set("metadata", metadata);
     result.Set("async", Napi::Boolean::New(env, model_->completion() != Completion::kSync));
-    result.Set("handle", ModelHandle::New(env, new std::unique_ptr<EngineModel>(std::move(model_)),
-                                          [](Napi::Env, std::unique_ptr<EngineModel>* model) { delete model; }));
+    auto model = std::make_unique<std::unique_ptr<EngineModel>>(std::move(model_));
+    const Napi::Value handle =
+        ModelHandle::New(env, model.get(), [](Napi::Env, std::unique_ptr<EngineModel>* owned) { delete owned; });
+    model.release();  // the handle's now
+    result.Set("handle", handle);
     deferred_.Resolve(result);
   }
 
@@ -119,9 +122,11 @@ Napi::Value open_model(const Napi::CallbackInfo& info) {
     options.parameters.emplace_back(pair.Get(0u).As<Napi::String>().Utf8Value(),
                                     pair.Get(1u).As<Napi::String>().Utf8Value());
   }
-  auto* worker = new OpenWorker(env, engine, std::move(options));
+  auto worker = std::make_unique<OpenWorker>(env, engine, std::move(options));
+  const Napi::Promise promise = worker->promise();
   worker->Queue();
-  return worker->promise();
+  worker.release();  // it deletes itself when it has ended
+  return promise;
 }
 
 Napi::Value create_port(const Napi::CallbackInfo& info) {

@@ -203,14 +203,15 @@ struct PortCalls {
     return result;
   }
 
-  // A view on slab memory with an ArrayBuffer of its own, so that it can be taken away again by detach().
+  // A view on slab memory with an ArrayBuffer of its own, so that it can be taken away again by detach(). Null when the
+  // environment is being terminated.
   static napi_value external(napi_env env, PortObject* self, void* data, size_t bytes) {
     auto* keep = new std::shared_ptr<Slab>(self->slab_);
     napi_value result;
     if (napi_create_external_arraybuffer(
             env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Slab>*>(hint); },
             keep, &result) != napi_ok) {
-      delete keep;
+      keep->reset();  // not deleted: the finalizer may come all the same, if the environment ended half-way
       return nullptr;
     }
     return result;
@@ -254,17 +255,25 @@ struct PortCalls {
     return number(env, port == nullptr ? 0 : static_cast<double>(port->in_flight()));
   }
 
+  // Node-API's exceptions must not cross the C boundary.
+  template <napi_callback call>
+  static napi_value guarded(napi_env env, napi_callback_info info) {
+    return Napi::details::WrapCallback(env, [&] { return call(env, info); });
+  }
+
   static napi_value stats(napi_env env, napi_callback_info info);
   static napi_value reset_stats(napi_env env, napi_callback_info info);
   static napi_value close(napi_env env, napi_callback_info info);
 
   static void add_function(Napi::Env env, Napi::Object object, PortObject* self, const char* name, napi_callback call) {
     napi_value function;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, call, self, &function);
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, call, self, &function) != napi_ok ||
+        napi_add_finalizer(
+            env, function, self, [](napi_env, void* data, void*) { static_cast<PortObject*>(data)->drop(); }, nullptr,
+            nullptr) != napi_ok) {
+      throw Napi::Error::New(env);  // the environment is being terminated
+    }
     ++self->users_;
-    napi_add_finalizer(
-        env, function, self, [](napi_env, void* data, void*) { static_cast<PortObject*>(data)->drop(); }, nullptr,
-        nullptr);
     object.Set(name, Napi::Value(env, function));
   }
 };
@@ -308,9 +317,11 @@ napi_value PortCalls::close(napi_env env, napi_callback_info info) {
     done.Resolve(napi.Undefined());
     return done.Promise();
   }
-  auto* waiter = new EndWaiter(napi, self->end_);
+  auto waiter = std::make_unique<EndWaiter>(napi, self->end_);
+  const Napi::Promise promise = waiter->promise();
   waiter->Queue();
-  return waiter->promise();
+  waiter.release();  // it deletes itself when it has ended
+  return promise;
 }
 
 namespace {
@@ -400,18 +411,20 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
       {"takeOutput", PortCalls::take_output},
       {"wrap", PortCalls::wrap},
       {"detach", PortCalls::detach},
-      {"share", PortCalls::share},
+      {"share", PortCalls::guarded<PortCalls::share>},
       {"keep", PortCalls::keep},
       {"inFlight", PortCalls::in_flight},
-      {"stats", PortCalls::stats},
-      {"resetStats", PortCalls::reset_stats},
-      {"close", PortCalls::close},
+      {"stats", PortCalls::guarded<PortCalls::stats>},
+      {"resetStats", PortCalls::guarded<PortCalls::reset_stats>},
+      {"close", PortCalls::guarded<PortCalls::close>},
   };
   for (const auto& [name, call] : functions) PortCalls::add_function(env, object, self, name, call);
   Port* port = self->port();
   ModelCore& core = port->core();
   const auto memory = [&](void* data, size_t bytes) {
-    return Napi::Value(env, PortCalls::external(env, self, data, bytes));
+    napi_value buffer = PortCalls::external(env, self, data, bytes);
+    if (buffer == nullptr) throw Napi::Error::New(env);
+    return Napi::Value(env, buffer);
   };
   object.Set("slab", memory(core.slab().data(), core.slab().size()));
   object.Set("records", memory(port->records(), port->records_bytes()));

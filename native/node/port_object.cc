@@ -22,12 +22,15 @@ LoopWake::Look PortObject::look() noexcept {
 }
 
 void PortObject::close_native() noexcept {
-  if (!port_) return;
-  // The gate closes first: from here on no native thread wakes the loop.
-  port_->close();
-  port_.reset();
-  loop_wake_->close();
-  loop_wake_ = nullptr;
+  if (port_) {
+    // The gate closes first: from here on no native thread wakes the loop.
+    port_->close();
+    port_.reset();
+  }
+  if (loop_wake_ != nullptr) {
+    loop_wake_->close();
+    loop_wake_ = nullptr;
+  }
 }
 
 void PortObject::keep_alive() noexcept {
@@ -40,7 +43,7 @@ void PortObject::keep_alive() noexcept {
 
 void PortObject::drop() noexcept {
   if (--users_ != 0) return;
-  close_native();  // for one that was garbage-collected without close()
+  close_native();  // for one that was garbage-collected without close(), or never given to JS
   delete this;
 }
 
@@ -51,18 +54,17 @@ Napi::Value PortObject::create(Napi::Env env, const std::shared_ptr<ModelCore>& 
     *status = Status::error(Code::kOutOfMemory, "no memory for a port");
     return env.Undefined();
   }
+  // This function is a user too: where it ends early, its drop() is the last one and gives everything back.
+  ++self->users_;
+  const auto drop_self = [](PortObject* object) { object->drop(); };
+  const std::unique_ptr<PortObject, decltype(drop_self)> creator(self, drop_self);
   self->loop_wake_ = LoopWake::create(env, on_wake, self);
   if (self->loop_wake_ == nullptr) {
-    delete self;
     *status = Status::error(Code::kOutOfMemory, "the event loop refused a handle for a port");
     return env.Undefined();
   }
   *status = Port::create(core, wake, self, &self->port_);
-  if (!status->is_ok()) {
-    self->loop_wake_->close();
-    delete self;
-    return env.Undefined();
-  }
+  if (!status->is_ok()) return env.Undefined();
   self->slab_ = core->slab_pointer();
   self->end_ = core->end();
   return make_port_object(env, self);

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import type { ModelConfig, ModelWarmup } from '../repository/config-types.js'
 import { toKserveDatatype } from '../repository/datatypes.js'
 import { type LocatedModel, warmupFile } from '../repository/repository.js'
+import { wholeFile } from '../repository/whole-file.js'
 import { STORAGE } from '../runtime/datatype.js'
 import { SubtenError } from '../runtime/errors.js'
 import { product } from '../runtime/inputs.js'
@@ -53,7 +53,7 @@ async function sampleData(
   if (datatype === 'BYTES') return Array.from({ length }, () => '')
   if (input.input_data_file) {
     const file = await warmupFile(located.directory ?? '', input.input_data_file, {})
-    const raw = await readFile(file)
+    const raw = wholeFile(file)
     if (raw.byteLength !== length * bytes) {
       throw new SubtenError(
         'CONFIG_INVALID',

@@ -1,9 +1,10 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import textformat from 'protobufjs/ext/textformat.js'
 import { type ConfigDocument, type ConfigFields, configError } from './config-document.js'
 import { toWritten } from './plain.js'
 import { messageInfo, reflectedType } from './reflection.js'
 import { locate, type Place, placeOf, TextProblem } from './text-locator.js'
+import { wholeFile } from './whole-file.js'
 
 /** No real configuration comes near; a larger file is some other file. */
 export const MAX_CONFIG_BYTES = 1024 * 1024
@@ -51,7 +52,7 @@ export async function readConfigFile(file: string): Promise<ConfigDocument | und
     const status = await stat(file)
     if (!status.isFile()) throw configError({ file }, [], 'this is not a file')
     if (status.size > MAX_CONFIG_BYTES) throw tooLarge(file)
-    bytes = await readFile(file)
+    bytes = wholeFile(file)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOENT') return undefined

@@ -1,6 +1,7 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { configError } from './config-document.js'
 import { containedPath } from './contained-path.js'
+import { wholeFile } from './whole-file.js'
 
 const MAX_LABEL_BYTES = 16 * 1024 * 1024
 
@@ -23,7 +24,7 @@ export async function readLabels(directory: string, name: string, output = 0): P
   if (status.size > MAX_LABEL_BYTES) return fail(`"${name}" is larger than ${MAX_LABEL_BYTES} bytes`)
   let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))
+    text = new TextDecoder('utf-8', { fatal: true }).decode(wholeFile(file))
   } catch (error) {
     return fail(`"${name}" cannot be read as UTF-8 text`, error)
   }

@@ -1,48 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { type Ended, runChild } from './child.js'
-
-/** Kinds of work in flight when the process ends: a busy engine of ours, and ONNX Runtime in a long run. */
-const work: [string, string][] = [
-  ['the null engine', `const model = await slowEcho(200); const run = () => model.infer(row(1)).catch(() => {})`],
-  [
-    'the null engine, asynchronous',
-    `const model = await load('models/echo', { parameters: { busy_us: 200000, completion: 'async' } }); const run = () => model.infer(row(1)).catch(() => {})`,
-  ],
-  ['ONNX Runtime', `const slow = await slowOnnx(200_000_000n); const run = () => slow.run().catch(() => {})`],
-]
-const inFlight = 'run(); run(); await sleep(30);'
+import { fits, runOnce, ways, works } from './ways.mjs'
 
 /** Five runs: what happens at exit depends on where every thread is. */
-async function five(code: string, options: Parameters<typeof runChild>[1] = {}): Promise<Ended[]> {
+async function five(code: string): Promise<Ended[]> {
   const ended: Ended[] = []
-  for (let i = 0; i < 5; i++) ended.push(await runChild(code, options))
+  for (let i = 0; i < 5; i++) ended.push(await runChild(code))
   return ended
 }
 
-describe.each(work)('with requests of %s in flight', (_, setup) => {
-  it('process.exit(3) ends with 3', async () => {
-    for (const end of await five(`${setup}; ${inFlight} process.exit(3)`)) {
-      expect(end).toMatchObject({ code: 3, signal: null, stderr: '' })
-    }
-  })
-
-  it('process.exit(3) right after the submit ends with 3', async () => {
-    for (const end of await five(`${setup}; run(); process.exit(3)`)) {
-      expect(end).toMatchObject({ code: 3, signal: null, stderr: '' })
-    }
-  })
-
-  it('an uncaught exception ends with 1 and its own message', async () => {
-    for (const end of await five(`${setup}; ${inFlight} throw new Error('mine')`)) {
-      expect(end).toMatchObject({ code: 1, signal: null, stderr: expect.stringContaining('mine') })
-    }
-  })
-
-  it('SIGTERM ends it by that signal', async () => {
-    const ended = await five(`${setup}; run(); run(); console.log('ready'); await sleep(60_000)`, {
-      onOutput: (_text, kill) => kill('SIGTERM'),
-    })
-    for (const end of ended) expect(end).toMatchObject({ code: null, signal: 'SIGTERM' })
+// Five kinds of work, so five runs of nearly every way; `npm run test:node-matrix` makes it a hundred on each Node.
+describe.each(works)('with requests of $name in flight', (work) => {
+  it.each(ways.filter((way) => fits(work, way)))('$name', async (way) => {
+    expect(await runOnce(work, way, 3 * ways.indexOf(way))).toBeUndefined()
   })
 })
 

@@ -118,6 +118,10 @@ void NullInstance::serve() noexcept {
 }
 
 void NullInstance::compute(const BatchView& batch, BatchCompletion* completion) noexcept {
+  terminate_.store(false, std::memory_order_relaxed);  // one that was meant for the run before
+  // seq_cst: pairs with whoever gives the last request up and then stops the run: one of the two sees the other.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (completion->abandoned()) terminate_.store(true, std::memory_order_relaxed);
   completion->mark_start();
   const NullSettings& settings = model_->settings;
   const int64_t busy = settings.busy_ns + settings.busy_ns_per_row * batch.rows;

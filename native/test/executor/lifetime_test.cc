@@ -34,6 +34,24 @@ TEST_P(Lifetime, the_last_port_closed_with_requests_queued_and_running_ends_the_
   }
 }
 
+TEST_P(Lifetime, a_run_whose_requests_were_all_given_up_is_ended_whatever_it_was_doing) {
+  for (int round = 0; round < 100; ++round) {
+    Fixture fixture(batching(2), parameters("1000000000"));  // a quarter of an hour, if nobody ends it
+    Client client(fixture.core);
+    uint32_t slots[2];
+    for (uint32_t& slot : slots) ASSERT_EQ(client.submit(1, {}, &slot), Code::kOk);
+    const int64_t until = monotonic_ns() + round * 2000;
+    while (monotonic_ns() < until) {
+    }
+    if (round % 2 == 0) {
+      for (const uint32_t slot : slots) EXPECT_TRUE(client.port->cancel(slot, 0));
+    }
+    client.close();  // gives up what is left
+    fixture.core.reset();
+    ASSERT_TRUE(fixture.ended()) << "round " << round;
+  }
+}
+
 TEST_P(Lifetime, everything_but_the_home_rows_is_back_when_a_port_leaves_its_results_unread) {
   CoreOptions options = batching();
   options.instances = 2;

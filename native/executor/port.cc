@@ -375,14 +375,17 @@ void Port::close() noexcept {
   gate_.close();
   sync_batch_.reset();
   for (uint32_t slot = 0; slot < core_->slots(); ++slot) {
-    if (core_->owner(slot).load(std::memory_order_relaxed) != this) continue;
+    // The word first: its load is an acquire that pairs with recycle(), so that a slot which is seen idle after a
+    // native thread returned it is seen without its owner as well.
     const uint64_t word = core_->descriptor(slot).state.load();
+    if (core_->owner(slot).load(std::memory_order_relaxed) != this) continue;
     if (RequestWord::pending(word)) {
       cancel(slot, RequestWord::generation(word));
-    } else if ((word & RequestWord::kHolds) == 0) {
+    } else if (RequestWord::phase(word) == Phase::kIdle) {
       core_->recycle_to_pool(slot);
     }
-    // Ended and unread: the ring or the slot holds it until the port is reaped, see ModelCore::port_closed().
+    // Ended without holds: the native thread that dropped the last one is returning it now. Ended and unread: the ring
+    // or the slot holds it until the port is reaped, see ModelCore::port_closed().
   }
   // Only from here on may another thread reap the port, and recycle what is left. seq_cst: see port_finished().
   left_.store(true, std::memory_order_seq_cst);

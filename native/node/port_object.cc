@@ -29,7 +29,7 @@ void PortObject::close_native() noexcept {
   if (!port_) return;
   // The gate closes first: from here on no native thread touches the thread-safe function.
   port_->close();
-  port_.reset();
+  port_.reset();  // model: port_object.release
   napi_release_threadsafe_function(tsfn_, napi_tsfn_abort);
   tsfn_ = nullptr;
 }

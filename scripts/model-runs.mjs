@@ -9,9 +9,11 @@ export const properties = [
   { model: 'inbox', check: 'all_taken' },
   { model: 'instances', check: 'all_end', defines: ['PORTS=2', 'INSTANCES=1'] },
   { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'EACH=2'] },
+  { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'EACH=2', 'LONG=1'] },
   { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'ABORTS=1', 'LEAVES=1'] },
   { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'INSTANCES=1', 'TICKS=1', 'ABORTS=1', 'LEAVES=1'] },
-  { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'EACH=2', 'INSTANCES=1', 'CAPACITY=2'] },
+  { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'EACH=2', 'CAPACITY=2'] },
+  { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'TICKS=1'] },
   { model: 'completion', check: 'safety' },
   { model: 'completion', check: 'drained' },
   { model: 'credits', check: 'safety' },
@@ -26,7 +28,7 @@ export const full = [
   { model: 'request_word', check: 'slots_return', defines: ['ROUNDS=1', 'ROUNDS_OF_SECOND=1'] },
   { model: 'request_word', check: 'safety' },
   { model: 'instances', check: 'safety', defines: ['PORTS=2'] },
-  { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'EACH=2', 'CAPACITY=2'] },
+  { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'EACH=2', 'LONG=1', 'TICKS=1'] },
 ]
 
 const assertion = 'assertion violated'
@@ -85,9 +87,15 @@ export const bugs = [
     bug: 'BUG_TOKEN_LOOKS_BEFORE_UNLOCK',
     check: 'all_end',
     finds: cycle,
-    defines: ['PORTS=1', 'EACH=2'],
+    defines: ['PORTS=1', 'EACH=2', 'LONG=1'],
   },
-  { model: 'instances', bug: 'BUG_TOKEN_NO_LOOK', check: 'all_end', finds: cycle, defines: ['PORTS=1', 'EACH=2'] },
+  {
+    model: 'instances',
+    bug: 'BUG_TOKEN_NO_LOOK',
+    check: 'all_end',
+    finds: cycle,
+    defines: ['PORTS=1', 'EACH=2', 'LONG=1'],
+  },
   {
     model: 'instances',
     bug: 'BUG_TOKEN_NO_HAND_OVER',

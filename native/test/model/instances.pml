@@ -36,6 +36,9 @@
 #ifndef LEAVES
 #define LEAVES 0
 #endif
+#ifndef LONG
+#define LONG 0 /* runs take as long as a request is queued: an idle instance must come for it. For two requests */
+#endif
 #define NONE 255
 #define ALL_INSTANCES ((1 << INSTANCES) - 1)
 #define bit(i) (1 << (i))
@@ -171,7 +174,7 @@ proctype instance(byte i) {
     if
     :: first != NONE || second != NONE ->
       do /* Batch::run, end_requests */
-      :: d_step { first != NONE -> if :: phase[first] == RUNNING -> phase[first] = ENDED :: else fi; finish(first); first = NONE } /* model: batch.end */
+      :: d_step { first != NONE && (!LONG || (phase[0] != QUEUED && phase[REQUESTS - 1] != QUEUED)) -> if :: phase[first] == RUNNING -> phase[first] = ENDED :: else fi; finish(first); first = NONE } /* model: batch.end */
       :: d_step { first == NONE && second != NONE -> first = second; second = NONE }
       :: first == NONE && second == NONE -> break
       od

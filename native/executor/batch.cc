@@ -254,7 +254,7 @@ void Batch::done(Status status) noexcept {
     core->end_in_order(this);
   } else {
     end_requests();
-    if (async) core->give_back(this);
+    if (async) core->give_back(this);  // model: batch.done
   }
   if (async) core->leave();
 }

@@ -332,7 +332,7 @@ void ModelCore::enqueue(uint32_t slot) noexcept {
   const int64_t expiry = std::min(deadline, timeout == kNever ? kNever : submit + timeout);
   inbox_.push(descriptors_.data(), slot);  // from here the request may end at any time
   if (model_->completion() == Completion::kAsync) {
-    pump();
+    pump();  // model: enqueue.pump
     if (expiry != kNever) request_tick(expiry);
     return;
   }
@@ -573,7 +573,7 @@ void ModelCore::end_in_order(Batch* batch) noexcept {
 // --- asynchronous engines ---------------------------------------------------------------------------------------
 
 void ModelCore::give_back(Batch* batch) noexcept {
-  free_instances_.fetch_or(uint64_t{1} << batch->index(), std::memory_order_seq_cst);
+  free_instances_.fetch_or(uint64_t{1} << batch->index(), std::memory_order_seq_cst);  // model: pump.give_back
   pump();
 }
 
@@ -588,9 +588,10 @@ void ModelCore::pump() noexcept {
 
 void ModelCore::pump_all() noexcept {
   for (;;) {
-    uint64_t free = free_instances_.load(std::memory_order_seq_cst);
+    uint64_t free = free_instances_.load(std::memory_order_seq_cst);  // model: pump.look
     if (free == 0) return;
     const auto index = static_cast<uint32_t>(std::countr_zero(free));
+    // model: pump.claim
     if (!free_instances_.compare_exchange_weak(free, free & ~(uint64_t{1} << index), std::memory_order_seq_cst))
       continue;
     int64_t wake = kNever;
@@ -598,12 +599,13 @@ void ModelCore::pump_all() noexcept {
     const Formed formed = try_form(batches_[index].get(), &wake, &epoch);
     if (formed == Formed::kBatch) {
       enter();
-      batches_[index]->run();
+      batches_[index]->run();  // model: pump.run
       continue;
     }
-    free_instances_.fetch_or(uint64_t{1} << index, std::memory_order_seq_cst);
-    if (formed == Formed::kWait && wake != kNever) request_tick(wake);
+    free_instances_.fetch_or(uint64_t{1} << index, std::memory_order_seq_cst);  // model: pump.return
+    if (formed == Formed::kWait && wake != kNever) request_tick(wake);          // model: pump.tick
     // Something came in after the leader had looked, and its submitter found the token or the instance taken.
+    // model: pump.look.token, pump.look.inbox, pump.look.backlog
     if (!token_.held() && (!inbox_.empty() || epoch_.load(std::memory_order_seq_cst) != epoch) &&
         (!inbox_.empty() || backlog_.load(std::memory_order_seq_cst) > 0)) {
       continue;
@@ -616,13 +618,13 @@ int64_t ModelCore::tick(int64_t now_ns) noexcept {
   const int64_t due = due_ns_.load(std::memory_order_seq_cst);
   if (due > now_ns) return due;
   // An exchange, not a store: what was queued before an earlier time was asked for is visible below.
-  due_ns_.exchange(kNever, std::memory_order_seq_cst);
+  due_ns_.exchange(kNever, std::memory_order_seq_cst);  // model: tick.due
   int64_t wake = kNever;
   uint64_t epoch = 0;
   // A leader at work looks at the clock itself, but perhaps read it too early: come again soon.
   // model: tick.try_form, tick.busy
   if (try_form(nullptr, &wake, &epoch) == Formed::kBusy) request_tick(now_ns + 200'000);
-  if (model_->completion() == Completion::kAsync) pump();
+  if (model_->completion() == Completion::kAsync) pump();  // model: tick.pump
   return due_ns_.load(std::memory_order_seq_cst);
 }
 

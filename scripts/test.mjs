@@ -1,8 +1,9 @@
 // npm test: installs, builds, runs every test and linter, and ends with one plain line, "N passed, N failed".
-//   node scripts/test.mjs [native] [ts] [lint] [--coverage] [--install] [vitest filters and options]
+//   node scripts/test.mjs [native] [ts] [lint] [model] [--coverage] [--install] [vitest filters and options]
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { relative } from 'node:path'
 import { build } from './build.mjs'
+import { checkModels } from './check-model.mjs'
 import { lint } from './lint.mjs'
 import { nativeCoverage, percent, printNativeCoverage } from './native-coverage.mjs'
 import { buildTests, runTests } from './native-tests.mjs'
@@ -10,7 +11,7 @@ import { install } from './npm.mjs'
 import { at, root, runTool, StepError, say } from './step.mjs'
 import { buildTools, checkTools, explainMissing, find, testTools } from './tools.mjs'
 
-const kinds = ['native', 'ts', 'lint']
+const kinds = ['native', 'ts', 'lint', 'model']
 const args = process.argv.slice(2)
 const chosen = kinds.filter((kind) => args.includes(kind))
 const wanted = chosen.length ? chosen : kinds
@@ -24,12 +25,15 @@ async function main() {
   await install()
   // The native tests need neither the addon nor TypeScript; the linters read the addon's compile commands.
   const parts = new Set(
-    wanted.flatMap((kind) => ({ native: ['engine'], ts: ['native', 'ts', 'engine'], lint: ['native'] })[kind]),
+    wanted.flatMap(
+      (kind) => ({ native: ['engine'], ts: ['native', 'ts', 'engine'], lint: ['native'], model: [] })[kind],
+    ),
   )
-  await build([...parts])
+  if (parts.size) await build([...parts])
   if (wanted.includes('native')) await native()
   if (wanted.includes('ts')) await typescript()
   if (wanted.includes('lint')) await linters()
+  if (wanted.includes('model')) await models()
   if (coverage) await measured()
   if (absent.length) say(explainMissing(absent))
 }
@@ -85,6 +89,11 @@ async function linters() {
     else counts.failed++
   }
   add(counts)
+}
+
+async function models() {
+  say('checking the models of the protocols')
+  add(await checkModels())
 }
 
 async function measured() {

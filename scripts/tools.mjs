@@ -14,11 +14,12 @@ const tools = {
   chromium: { title: 'Chromium', find: findChromium, apt: 'chromium' },
   'clang-format': { title: 'clang-format', find: () => which('clang-format'), apt: 'clang-format' },
   'clang-tidy': { title: 'clang-tidy', find: () => which('clang-tidy'), apt: 'clang-tidy' },
+  spin: { title: 'spin', find: () => which('spin'), apt: 'spin' },
   gcov: { title: 'gcov', find: () => which('gcov'), apt: 'gcc' },
 }
 
 export const buildTools = ['compiler', 'cmake', 'builder']
-export const testTools = ['gtest', 'chromium', 'clang-format', 'clang-tidy']
+export const testTools = ['gtest', 'chromium', 'clang-format', 'clang-tidy', 'spin']
 
 /** The tool's path, or undefined. */
 export function find(name) {

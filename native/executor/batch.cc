@@ -228,8 +228,8 @@ bool Batch::part(size_t request) noexcept {
   complete_ns_ = monotonic_ns();
   write_record(port, record, request, 0);
   port->header(record)->kind = static_cast<uint32_t>(CompletionKind::kPartial);
-  drop_own();  // the record has them now; the final completion carries only what comes after the last part
-  port->push(record);
+  drop_own();          // the record has them now; the final completion carries only what comes after the last part
+  port->push(record);  // model: batch.part
   port->wake();
   return true;
 }
@@ -254,7 +254,7 @@ void Batch::done(Status status) noexcept {
     core->end_in_order(this);
   } else {
     end_requests();
-    if (async) core->give_back(this);
+    if (async) core->give_back(this);  // model: batch.done
   }
   if (async) core->leave();
 }
@@ -329,13 +329,13 @@ void Batch::end_request(size_t request, uint64_t first_row) noexcept {
     write_record(port, slot, request, first_row);
   }
   ++last_port_count_;
-  if (descriptor.state.end(failed ? Phase::kError : Phase::kResult)) {
-    port->push(slot);
+  if (descriptor.state.end(failed ? Phase::kError : Phase::kResult)) {  // model: batch.end
+    port->push(slot);                                                   // model: batch.push
     return;
   }
   // It was cancelled while it ran: nobody reads the record.
   port->drop_outputs(slot);
-  if (descriptor.state.drop_native()) core_->recycle_to_pool(slot);
+  if (descriptor.state.drop_native()) core_->recycle_to_pool(slot);  // model: slot.return
 }
 
 void Batch::write_header(Port* port, uint32_t record, size_t request) noexcept {

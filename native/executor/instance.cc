@@ -33,10 +33,10 @@ bool ModelCore::spin_for_work(uint64_t epoch) noexcept {
 void ModelCore::run_instance(uint32_t index) noexcept {
   set_up_thread("subten-run", true);
   Batch* batch = batches_[index].get();
-  while (!stopping_.load(std::memory_order_seq_cst)) {
+  while (!stopping_.load(std::memory_order_seq_cst)) {  // model: instance.stopping
     int64_t wake = kNever;
     uint64_t epoch = 0;
-    const Formed formed = try_form(batch, &wake, &epoch);
+    const Formed formed = try_form(batch, &wake, &epoch);  // model: instance.try_form
     if (formed == Formed::kBatch) {
       if (options_.wake != WakeMode::kPowersave) run_cpu_.store(::sched_getcpu(), std::memory_order_relaxed);
       batch->run();
@@ -51,7 +51,9 @@ void ModelCore::run_instance(uint32_t index) noexcept {
     parking_.prepare(index);
     // Having said that it parks, it looks once more: at the inbox, and, if another leader was at work since, at what
     // that one left. A leader that is still at work will look for parked instances itself.
+    // model: instance.look.inbox
     const bool look_again = stopping_.load(std::memory_order_seq_cst) || !inbox_.empty() ||
+                            // model: instance.look.token, instance.look.epoch
                             (!token_.held() && epoch_.load(std::memory_order_seq_cst) != epoch &&
                              backlog_.load(std::memory_order_seq_cst) > 0);
     if (look_again) {

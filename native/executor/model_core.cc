@@ -196,7 +196,7 @@ void ModelCore::port_finished(Port* port, uint64_t count) noexcept {
   port->finished(count);
   // seq_cst, here and in Port::close(): either the closing environment sees this count, or this thread sees that a
   // port is closing and looks whether it was the last to need it.
-  if (closing_.load(std::memory_order_seq_cst) != 0) reap_ports();
+  if (closing_.load(std::memory_order_seq_cst) != 0) reap_ports();  // model: port.closing.look
 }
 
 void ModelCore::port_closed() noexcept {
@@ -205,11 +205,11 @@ void ModelCore::port_closed() noexcept {
     std::lock_guard lock(ports_mutex_);
     last = --open_ports_ == 0;
     // Under the lock, so that no port is added to a core that stops. The loops of the instances pair with it.
-    if (last) stopping_.store(true, std::memory_order_seq_cst);
+    if (last) stopping_.store(true, std::memory_order_seq_cst);  // model: port_closed.stopping
   }
   // What the port had queued is dead now. It goes at once, since after the last port no leader comes any more. This is
   // the one place that waits for the token: as long as one forming takes.
-  for (int tries = 0; !token_.try_lock(); ++tries) {
+  for (int tries = 0; !token_.try_lock(); ++tries) {  // model: port_closed.token
     if (tries < 100) {
       ::sched_yield();
     } else {
@@ -217,10 +217,10 @@ void ModelCore::port_closed() noexcept {
     }
   }
   drop_all_dead();
-  token_.unlock();
+  token_.unlock();  // model: port_closed.hand_over, port_closed.reap
   hand_over();
   reap_ports();
-  if (last) parking_.wake_all();
+  if (last) parking_.wake_all();  // model: port_closed.wake_all
 }
 
 // Forgets the closed ports that no native thread uses any more.
@@ -256,12 +256,13 @@ void ModelCore::reap_ports() noexcept {
       for (uint32_t slot = 0; slot < slot_count_; ++slot) {
         if (owners_[slot].load(std::memory_order_relaxed) != &port) continue;
         port.drop_outputs(slot);  // ended, and its environment went without reading it
+        // model: word.drop_js.reap
         descriptors_[slot].state.drop_js(RequestWord::generation(descriptors_[slot].state.load()));
         recycle_to_pool(slot);
       }
       reaped.push_back(std::move(ports_[i]));
       ports_.erase(ports_.begin() + static_cast<ptrdiff_t>(i));
-      closing_.fetch_sub(1, std::memory_order_seq_cst);
+      closing_.fetch_sub(1, std::memory_order_seq_cst);  // model: port.reap
     }
     if (ports_.empty() && stopping_.load(std::memory_order_relaxed)) last_self = std::move(self_);
   }
@@ -302,10 +303,10 @@ void ModelCore::release_extents(uint32_t slot) noexcept {
 }
 
 void ModelCore::recycle_to_pool(uint32_t slot) noexcept {
-  release_extents(slot);
-  owners_[slot].store(nullptr, std::memory_order_relaxed);
+  release_extents(slot);                                    // model: slot.release_extents
+  owners_[slot].store(nullptr, std::memory_order_relaxed);  // model: slot.disown
   descriptors_[slot].state.recycle();
-  pool_.push(slot);
+  pool_.push(slot);  // model: slot.pool
 }
 
 // --- submitting ----------------------------------------------------------------------------------------------------
@@ -331,7 +332,7 @@ void ModelCore::enqueue(uint32_t slot) noexcept {
   const int64_t expiry = std::min(deadline, timeout == kNever ? kNever : submit + timeout);
   inbox_.push(descriptors_.data(), slot);  // from here the request may end at any time
   if (model_->completion() == Completion::kAsync) {
-    pump();
+    pump();  // model: enqueue.pump
     if (expiry != kNever) request_tick(expiry);
     return;
   }
@@ -340,21 +341,23 @@ void ModelCore::enqueue(uint32_t slot) noexcept {
     if (expiry != kNever) request_tick(expiry);
     return;
   }
-  const int64_t delay_until = delay_until_.load(std::memory_order_seq_cst);
+  const int64_t delay_until = delay_until_.load(std::memory_order_seq_cst);  // model: enqueue.delay_until
   if (delay_until != 0 && !staged && expiry > delay_until + BatchPolicy::kDeadlineMarginNs) {
     // A batch waits for company and this request does not complete it: its timer will take it along.
+    // model: enqueue.rows_wanted
     if (rows_wanted_.fetch_sub(rows, std::memory_order_seq_cst) > static_cast<int64_t>(rows)) return;
   }
-  parking_.wake_one();
+  parking_.wake_one();  // model: enqueue.wake
 }
 
 void ModelCore::cancelled_in_queue(uint32_t level) noexcept {
   queued_[level].fetch_sub(1, std::memory_order_relaxed);
-  const uint32_t dead = dead_.fetch_add(1, std::memory_order_relaxed) + 1;
+  const uint32_t dead = dead_.fetch_add(1, std::memory_order_relaxed) + 1;  // model: core.cancelled_in_queue
   if (dead < 64 || dead * 2 < backlog_.load(std::memory_order_relaxed)) return;
+  // model: cancelled_in_queue.try_lock
   if (!token_.try_lock()) return;  // whoever holds it drops the dead on its way
   drop_all_dead();
-  token_.unlock();
+  token_.unlock();  // model: cancelled_in_queue.hand_over
   hand_over();
 }
 
@@ -364,7 +367,7 @@ void ModelCore::cancelled_in_run() noexcept {
 
 // Leader: compacts the queue.
 void ModelCore::drop_all_dead() noexcept {
-  drain_inbox(monotonic_ns());
+  drain_inbox(monotonic_ns());  // model: core.drop_all_dead
   for (uint32_t slot = queue_.first(); slot != kNoSlot;) {
     const uint32_t next = queue_.next(slot);
     if (RequestWord::phase(descriptors_[slot].state.load()) != Phase::kQueued) drop_dead(slot);
@@ -378,7 +381,7 @@ void ModelCore::drop_all_dead() noexcept {
 // A leader that runs no batch itself (the timekeeper, a submitter that compacts) has put the token down: an instance
 // may have found it taken and parked meanwhile, relying on the leader to look for it.
 void ModelCore::hand_over() noexcept {
-  if (backlog_.load(std::memory_order_seq_cst) == 0 && inbox_.empty()) return;
+  if (backlog_.load(std::memory_order_seq_cst) == 0 && inbox_.empty()) return;  // model: hand_over.look
   if (model_->completion() == Completion::kSync) {
     parking_.wake_one();
   } else {
@@ -399,7 +402,7 @@ void ModelCore::request_tick(int64_t when_ns) noexcept {
 // --- the leader ------------------------------------------------------------------------------------------------------
 
 void ModelCore::drain_inbox(int64_t now_ns) noexcept {
-  for (uint32_t slot = inbox_.take(descriptors_.data()); slot != kNoSlot;) {
+  for (uint32_t slot = inbox_.take(descriptors_.data()); slot != kNoSlot;) {  // model: core.drain_inbox
     const uint32_t next = descriptors_[slot].inbox_next.load(std::memory_order_relaxed);
     descriptors_[slot].leader_ns = now_ns;
     queue_.add(slot);
@@ -410,7 +413,7 @@ void ModelCore::drain_inbox(int64_t now_ns) noexcept {
 void ModelCore::drop_dead(uint32_t slot) noexcept {
   queue_.remove(slot);
   dead_.fetch_sub(1, std::memory_order_relaxed);
-  Port* port = descriptors_[slot].port;
+  Port* port = descriptors_[slot].port;  // model: core.drop_dead
   if (descriptors_[slot].state.drop_native()) recycle_to_pool(slot);
   port_finished(port, 1);
 }
@@ -431,7 +434,7 @@ void ModelCore::expire(int64_t now_ns) noexcept {
     header->dispatch_ns = header->start_ns = header->end_ns = static_cast<double>(now_ns);
     header->complete_ns = static_cast<double>(now_ns);
     const uint32_t level = descriptor.level;
-    if (descriptor.state.end(Phase::kExpired)) {
+    if (descriptor.state.end(Phase::kExpired)) {  // model: core.expire, word.expire
       queued_[level].fetch_sub(1, std::memory_order_relaxed);
       port->push(slot);
       port->wake();
@@ -467,7 +470,7 @@ bool ModelCore::compatible(uint32_t a, uint32_t b) noexcept {
 bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {
   BatchPolicy policy(options_.batch);
   uint32_t head = kNoSlot;
-  for (uint32_t slot = queue_.first(); slot != kNoSlot && !policy.closed();) {
+  for (uint32_t slot = queue_.first(); slot != kNoSlot && !policy.closed();) {  // model: form.offer
     const uint32_t next = queue_.next(slot);
     const Descriptor& descriptor = descriptors_[slot];
     if (RequestWord::phase(descriptor.state.load()) != Phase::kQueued) {
@@ -483,17 +486,17 @@ bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {
     *wake_ns = std::min(decision.wake_ns, queue_.next_expiry_ns());
     // rows_wanted_ first: a submitter that sees the new time must count against the new rows. One that counted against
     // the old ones has pushed before, and this instance looks at the inbox before it parks.
-    rows_wanted_.store(decision.rows_wanted, std::memory_order_seq_cst);
-    delay_until_.store(queue_.size() > 0 ? *wake_ns : 0, std::memory_order_seq_cst);
+    rows_wanted_.store(decision.rows_wanted, std::memory_order_seq_cst);              // model: form.rows_wanted
+    delay_until_.store(queue_.size() > 0 ? *wake_ns : 0, std::memory_order_seq_cst);  // model: form.delay_until
     return false;
   }
-  delay_until_.store(0, std::memory_order_seq_cst);
+  delay_until_.store(0, std::memory_order_seq_cst);  // model: form.delay_over
   batch->begin(now_ns);
   uint32_t slot = queue_.first();
   for (uint32_t taken = 0; taken < decision.requests && slot != kNoSlot;) {
     const uint32_t next = queue_.next(slot);
     Descriptor& descriptor = descriptors_[slot];
-    if (descriptor.state.run()) {
+    if (descriptor.state.run()) {  // model: form.run
       queue_.remove(slot);
       queued_[descriptor.level].fetch_sub(1, std::memory_order_relaxed);
       batch->add(slot, descriptor.rows);
@@ -513,7 +516,7 @@ bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {
 
 ModelCore::Formed ModelCore::try_form(Batch* batch, int64_t* wake_ns, uint64_t* epoch) noexcept {
   if (!token_.try_lock()) {
-    *epoch = kAnyEpoch;
+    *epoch = kAnyEpoch;  // model: try_form.busy
     return Formed::kBusy;
   }
   const int64_t now = monotonic_ns();
@@ -522,18 +525,20 @@ ModelCore::Formed ModelCore::try_form(Batch* batch, int64_t* wake_ns, uint64_t* 
   *wake_ns = kNever;
   const bool formed = batch != nullptr && form(batch, now, wake_ns);
   // Nobody may be watching the clock for a batch any more whose requests have all expired.
+  // model: try_form.nobody_waits
   if (batch == nullptr && queue_.size() == 0) delay_until_.store(0, std::memory_order_seq_cst);
   const int64_t expiry = queue_.next_expiry_ns();
   // seq_cst: what an instance reads after it has said that it parks, see run_instance().
   backlog_.store(queue_.size(), std::memory_order_seq_cst);
-  *epoch = epoch_.fetch_add(1, std::memory_order_seq_cst) + 1;
+  *epoch = epoch_.fetch_add(1, std::memory_order_seq_cst) + 1;  // model: core.publish
   token_.unlock();
   if ((formed || batch == nullptr) && expiry != kNever) request_tick(expiry);
   // Work that this leader leaves behind is for another instance, if one is idle. An instance that formed nothing looks
   // after the backlog itself: it is a batch that waits.
-  if (batch == nullptr) {
+  if (batch == nullptr) {  // model: try_form.hand_over
     hand_over();
   } else if (model_->completion() == Completion::kSync) {
+    // model: try_form.wake_more
     if ((formed && backlog_.load(std::memory_order_seq_cst) > 0) || !inbox_.empty()) parking_.wake_one();
   }
   return formed ? Formed::kBatch : Formed::kWait;
@@ -572,7 +577,7 @@ void ModelCore::end_in_order(Batch* batch) noexcept {
 // --- asynchronous engines ---------------------------------------------------------------------------------------
 
 void ModelCore::give_back(Batch* batch) noexcept {
-  free_instances_.fetch_or(uint64_t{1} << batch->index(), std::memory_order_seq_cst);
+  free_instances_.fetch_or(uint64_t{1} << batch->index(), std::memory_order_seq_cst);  // model: pump.give_back
   pump();
 }
 
@@ -587,9 +592,10 @@ void ModelCore::pump() noexcept {
 
 void ModelCore::pump_all() noexcept {
   for (;;) {
-    uint64_t free = free_instances_.load(std::memory_order_seq_cst);
+    uint64_t free = free_instances_.load(std::memory_order_seq_cst);  // model: pump.look
     if (free == 0) return;
     const auto index = static_cast<uint32_t>(std::countr_zero(free));
+    // model: pump.claim
     if (!free_instances_.compare_exchange_weak(free, free & ~(uint64_t{1} << index), std::memory_order_seq_cst))
       continue;
     int64_t wake = kNever;
@@ -597,12 +603,13 @@ void ModelCore::pump_all() noexcept {
     const Formed formed = try_form(batches_[index].get(), &wake, &epoch);
     if (formed == Formed::kBatch) {
       enter();
-      batches_[index]->run();
+      batches_[index]->run();  // model: pump.run
       continue;
     }
-    free_instances_.fetch_or(uint64_t{1} << index, std::memory_order_seq_cst);
-    if (formed == Formed::kWait && wake != kNever) request_tick(wake);
+    free_instances_.fetch_or(uint64_t{1} << index, std::memory_order_seq_cst);  // model: pump.return
+    if (formed == Formed::kWait && wake != kNever) request_tick(wake);          // model: pump.tick
     // Something came in after the leader had looked, and its submitter found the token or the instance taken.
+    // model: pump.look.token, pump.look.inbox, pump.look.backlog
     if (!token_.held() && (!inbox_.empty() || epoch_.load(std::memory_order_seq_cst) != epoch) &&
         (!inbox_.empty() || backlog_.load(std::memory_order_seq_cst) > 0)) {
       continue;
@@ -615,12 +622,13 @@ int64_t ModelCore::tick(int64_t now_ns) noexcept {
   const int64_t due = due_ns_.load(std::memory_order_seq_cst);
   if (due > now_ns) return due;
   // An exchange, not a store: what was queued before an earlier time was asked for is visible below.
-  due_ns_.exchange(kNever, std::memory_order_seq_cst);
+  due_ns_.exchange(kNever, std::memory_order_seq_cst);  // model: tick.due
   int64_t wake = kNever;
   uint64_t epoch = 0;
   // A leader at work looks at the clock itself, but perhaps read it too early: come again soon.
+  // model: tick.try_form, tick.busy
   if (try_form(nullptr, &wake, &epoch) == Formed::kBusy) request_tick(now_ns + 200'000);
-  if (model_->completion() == Completion::kAsync) pump();
+  if (model_->completion() == Completion::kAsync) pump();  // model: tick.pump
   return due_ns_.load(std::memory_order_seq_cst);
 }
 

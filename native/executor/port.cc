@@ -76,7 +76,7 @@ Status Port::create(std::shared_ptr<ModelCore> core, Wake wake, void* context, s
 uint32_t Port::lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noexcept {
   uint32_t count = 0;
   while (count < limit && !closed()) {
-    const uint32_t slot = core_->pool().pop();
+    const uint32_t slot = core_->pool().pop();  // model: port.lease
     if (slot == kNoSlot) break;
     core_->owner(slot).store(this, std::memory_order_relaxed);
     slots[count] = slot;
@@ -86,7 +86,7 @@ uint32_t Port::lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noe
 }
 
 bool Port::mine(uint32_t slot, uint32_t generation) const noexcept {
-  return slot < core_->slots() && core_->owner(slot).load(std::memory_order_relaxed) == this &&
+  return slot < core_->slots() && core_->owner(slot).load(std::memory_order_relaxed) == this &&  // model: port.mine
          RequestWord::generation(core_->descriptor(slot).state.load()) == generation;
 }
 
@@ -127,7 +127,7 @@ void Port::observe_submit(int64_t now_ns) noexcept {
   }
   poll_since_ns_ = now_ns;
   if (polling_ || !polling_pays(now_ns)) return;
-  polling_ = true;
+  polling_ = true;  // model: port.poll
   ring_.disarm();
 }
 
@@ -150,7 +150,7 @@ Port::Look Port::look() noexcept {
     }
     if (polling_pays(now)) return Look::kNothing;
   }
-  polling_ = false;
+  polling_ = false;  // model: port.look.sleep
   return ring_.arm() ? Look::kTake : Look::kSleep;
 }
 
@@ -221,7 +221,7 @@ uint32_t Port::release(uint32_t slot, uint32_t generation) noexcept {
 
 void Port::wake() noexcept {
   if (!ring_.claim_wake() || !gate_.enter()) return;
-  wake_(wake_context_);
+  wake_(wake_context_);  // model: port.wake
   gate_.leave();
 }
 
@@ -232,7 +232,8 @@ uint32_t Port::take(uint32_t limit) noexcept {
   limit = std::min(limit, kTakeLimit);
   do {
     taken_count_ = ring_.take(taken_.data(), limit);
-  } while (taken_count_ == 0 && !polling_ && ring_.arm());
+    if (taken_count_ > 0) break;
+  } while (!polling_ && ring_.arm());  // model: port.take.polling
   if (taken_count_ > 0) {
     drained_ns_ = monotonic_ns();
     poll_since_ns_ = drained_ns_;
@@ -243,7 +244,7 @@ uint32_t Port::take(uint32_t limit) noexcept {
 void Port::retire() noexcept {
   if (taken_count_ == 0) return;
   const int64_t now = monotonic_ns();
-  for (uint32_t i = 0; i < taken_count_; ++i) retire_one(taken_[i], now);
+  for (uint32_t i = 0; i < taken_count_; ++i) retire_one(taken_[i], now);  // model: port.retire
   taken_count_ = 0;
   // Think time starts when the caller has been given its results.
   drained_ns_ = now;
@@ -254,9 +255,9 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
   if (record >= part_base_) {
     drop_outputs(record);
     // release: pairs with claim_part().
-    part_map_.fetch_or(uint64_t{1} << (record - part_base_), std::memory_order_release);
-    part_word_.fetch_add(1, std::memory_order_release);
-    futex_wake(&part_word_, INT32_MAX);
+    part_map_.fetch_or(uint64_t{1} << (record - part_base_), std::memory_order_release);  // model: credits.return
+    part_word_.fetch_add(1, std::memory_order_release);                                   // model: credits.return.word
+    futex_wake(&part_word_, INT32_MAX);                                                   // model: credits.wake
     return;
   }
   --in_flight_;
@@ -284,6 +285,7 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
   if ((descriptor.flags & Descriptor::kExplicit) != 0) return;
   if (descriptor.state.drop_js(descriptor.generation)) {
     core_->release_extents(record);
+    // model: word.recycle.lease
     descriptor.state.recycle();  // JS counts the generation along and keeps the slot in its lease
   }
 }
@@ -321,17 +323,18 @@ void Port::drop_outputs(uint32_t record) noexcept {
 
 uint32_t Port::claim_part(const RequestState& state) noexcept {
   for (;;) {
-    const uint32_t word = part_word_.load(std::memory_order_acquire);
-    if (!RequestWord::pending(state.load()) || closed()) return kNoSlot;
-    uint64_t map = part_map_.load(std::memory_order_acquire);
+    const uint32_t word = part_word_.load(std::memory_order_acquire);     // model: credits.word
+    if (!RequestWord::pending(state.load()) || closed()) return kNoSlot;  // model: credits.let_go
+    uint64_t map = part_map_.load(std::memory_order_acquire);             // model: credits.map
     while (map != 0) {
       const auto part = static_cast<uint32_t>(std::countr_zero(map));
+      // model: credits.claim
       if (part_map_.compare_exchange_weak(map, map & ~(uint64_t{1} << part), std::memory_order_acq_rel)) {
         return part_base_ + part;
       }
     }
     // A cancel does not change the word, so look again every millisecond.
-    futex_wait(&part_word_, word, monotonic_ns() + 1'000'000);
+    futex_wait(&part_word_, word, monotonic_ns() + 1'000'000);  // model: credits.timer
   }
 }
 
@@ -389,22 +392,25 @@ void Port::close() noexcept {
   if (closed_.load(std::memory_order_relaxed)) return;
   retire();
   release_sync();
-  core_->port_closing();
-  closed_.store(true, std::memory_order_seq_cst);
+  core_->port_closing();                           // model: port.closing
+  closed_.store(true, std::memory_order_seq_cst);  // model: port.close
   gate_.close();
   sync_batch_.reset();
   for (uint32_t slot = 0; slot < core_->slots(); ++slot) {
-    if (core_->owner(slot).load(std::memory_order_relaxed) != this) continue;
-    const uint64_t word = core_->descriptor(slot).state.load();
+    // The word first: its load is an acquire that pairs with recycle(), so that a slot which is seen idle after a
+    // native thread returned it is seen without its owner as well.
+    const uint64_t word = core_->descriptor(slot).state.load();                // model: close.word
+    if (core_->owner(slot).load(std::memory_order_relaxed) != this) continue;  // model: close.owner
     if (RequestWord::pending(word)) {
-      cancel(slot, RequestWord::generation(word));
-    } else if ((word & RequestWord::kHolds) == 0) {
+      cancel(slot, RequestWord::generation(word));          // model: close.cancel
+    } else if (RequestWord::phase(word) == Phase::kIdle) {  // model: close.idle
       core_->recycle_to_pool(slot);
     }
-    // Ended and unread: the ring or the slot holds it until the port is reaped, see ModelCore::port_closed().
+    // Ended without holds: the native thread that dropped the last one is returning it now. Ended and unread: the ring
+    // or the slot holds it until the port is reaped, see ModelCore::port_closed().
   }
   // Only from here on may another thread reap the port, and recycle what is left. seq_cst: see port_finished().
-  left_.store(true, std::memory_order_seq_cst);
+  left_.store(true, std::memory_order_seq_cst);  // model: port.left
   core_->port_closed();
 }
 

@@ -110,6 +110,7 @@ class Port {
   void push(uint32_t record) noexcept { ring_.push(record); }
   void wake() noexcept;
   // The native side is done with `count` requests of this port: the last touch.
+  // model: port.finished
   void finished(uint64_t count) noexcept { finished_.fetch_add(count, std::memory_order_seq_cst); }
   // Gives back what record `record` holds: outputs and an error message.
   void drop_outputs(uint32_t record) noexcept;
@@ -122,6 +123,7 @@ class Port {
   // The environment has left it, and no native thread will touch it again.
   // seq_cst: pairs with close() and port_finished(); the slots are done with by then, and submitted_ changes no more.
   bool reapable() const noexcept {
+    // model: port.reapable
     return left_.load(std::memory_order_seq_cst) && finished_.load(std::memory_order_seq_cst) == submitted_;
   }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }

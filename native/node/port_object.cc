@@ -25,7 +25,7 @@ void PortObject::close_native() noexcept {
   if (port_) {
     // The gate closes first: from here on no native thread wakes the loop.
     port_->close();
-    port_.reset();
+    port_.reset();  // model: port_object.release
   }
   if (loop_wake_ != nullptr) {
     loop_wake_->close();

@@ -16,22 +16,24 @@ class Inbox {
  public:
   // Publishes the descriptor of `slot`. Any thread.
   void push(Descriptor* descriptors, uint32_t slot) noexcept {
-    uint32_t head = head_.load(std::memory_order_relaxed);
+    uint32_t head = head_.load(std::memory_order_relaxed);  // model: inbox.push.load
     do {
-      descriptors[slot].inbox_next.store(head, std::memory_order_relaxed);
+      descriptors[slot].inbox_next.store(head, std::memory_order_relaxed);  // model: inbox.push.link
       // seq_cst: a release for the descriptor (pairs with take()), and the first half of the parking handshake: the
       // submitter then looks for a parked instance, which looks at the inbox after it has said that it parks.
+      // model: inbox.push
     } while (!head_.compare_exchange_weak(head, slot, std::memory_order_seq_cst, std::memory_order_relaxed));
   }
 
   // Everything pushed so far, oldest first, linked by inbox_next; kNoSlot when there is nothing. Leader only.
   uint32_t take(Descriptor* descriptors) noexcept {
-    if (head_.load(std::memory_order_relaxed) == kNoSlot) return kNoSlot;
+    if (head_.load(std::memory_order_relaxed) == kNoSlot) return kNoSlot;  // model: inbox.take.look
+    // model: inbox.take
     uint32_t newest = head_.exchange(kNoSlot, std::memory_order_acquire);  // pairs with push()
     uint32_t oldest_first = kNoSlot;
     while (newest != kNoSlot) {
       const uint32_t older = descriptors[newest].inbox_next.load(std::memory_order_relaxed);
-      descriptors[newest].inbox_next.store(oldest_first, std::memory_order_relaxed);
+      descriptors[newest].inbox_next.store(oldest_first, std::memory_order_relaxed);  // model: inbox.take.turn
       oldest_first = newest;
       newest = older;
     }

@@ -29,6 +29,7 @@ inline void pause_cpu() noexcept {
 // futex(2), private to the process. `until_ns` is an absolute CLOCK_MONOTONIC time, INT64_MAX for none.
 inline void futex_wait(std::atomic<uint32_t>* word, uint32_t while_value, int64_t until_ns) noexcept {
   timespec until{static_cast<time_t>(until_ns / 1'000'000'000), static_cast<long>(until_ns % 1'000'000'000)};
+  // model: futex.wait
   ::syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, while_value, until_ns == INT64_MAX ? nullptr : &until, nullptr,
             FUTEX_BITSET_MATCH_ANY);
 }
@@ -44,28 +45,30 @@ class Parking {
   void prepare(uint32_t place) noexcept {
     places_[place].word.store(0, std::memory_order_relaxed);
     // seq_cst: pairs with wake_one(): either the waker sees the bit, or the parking instance sees the work.
-    parked_.fetch_or(bit(place), std::memory_order_seq_cst);
+    parked_.fetch_or(bit(place), std::memory_order_seq_cst);  // model: parking.prepare
   }
 
   // Sleeps until woken or until `until_ns`. On return the bit is clear.
   void wait(uint32_t place, int64_t until_ns) noexcept {
-    futex_wait(&places_[place].word, 0, until_ns);
+    futex_wait(&places_[place].word, 0, until_ns);  // model: parking.wait, parking.wait.timer
     cancel(place);
   }
 
+  // model: parking.cancel
   void cancel(uint32_t place) noexcept { parked_.fetch_and(~bit(place), std::memory_order_acq_rel); }
 
-  bool any() const noexcept { return parked_.load(std::memory_order_seq_cst) != 0; }
+  bool any() const noexcept { return parked_.load(std::memory_order_seq_cst) != 0; }  // model: parking.any
 
   // Wakes the parked instance of the lowest number, so that a light load keeps returning to the same warm thread.
   // False when none is parked.
   bool wake_one() noexcept {
-    uint64_t parked = parked_.load(std::memory_order_seq_cst);
+    uint64_t parked = parked_.load(std::memory_order_seq_cst);  // model: parking.wake_one.look
     while (parked != 0) {
       const auto place = static_cast<uint32_t>(std::countr_zero(parked));
+      // model: parking.wake_one
       if (parked_.compare_exchange_weak(parked, parked & ~bit(place), std::memory_order_seq_cst,
                                         std::memory_order_seq_cst)) {
-        places_[place].word.store(1, std::memory_order_release);
+        places_[place].word.store(1, std::memory_order_release);  // model: parking.wake_one.word
         futex_wake(&places_[place].word);
         return true;
       }

@@ -63,6 +63,7 @@ class RequestState {
   bool submit(uint32_t generation) noexcept {
     uint64_t expected = RequestWord::make(generation, Phase::kIdle, false, 0);
     // relaxed: the push into the inbox publishes the descriptor.
+    // model: word.submit
     return word_.compare_exchange_strong(expected, RequestWord::make(generation, Phase::kQueued, true, 1),
                                          std::memory_order_relaxed, std::memory_order_relaxed);
   }
@@ -71,6 +72,7 @@ class RequestState {
   bool run() noexcept {
     uint64_t word = word_.load(std::memory_order_relaxed);
     while (RequestWord::phase(word) == Phase::kQueued) {
+      // model: word.run
       if (word_.compare_exchange_weak(word, with_phase(word, Phase::kRunning), std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
         return true;
@@ -85,6 +87,7 @@ class RequestState {
   bool end(Phase outcome) noexcept {
     uint64_t word = word_.load(std::memory_order_relaxed);
     while (RequestWord::pending(word)) {
+      // model: word.end
       if (word_.compare_exchange_weak(word, with_phase(word, outcome) - 1, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
         return true;
@@ -99,6 +102,7 @@ class RequestState {
     while (RequestWord::generation(word) == generation && RequestWord::pending(word)) {
       const bool running = RequestWord::phase(word) == Phase::kRunning;
       const uint64_t wanted = with_phase(word, Phase::kCancelled) & ~RequestWord::kJsHold;
+      // model: word.cancel
       if (word_.compare_exchange_weak(word, wanted, std::memory_order_acq_rel, std::memory_order_relaxed)) {
         return running ? Cancelled::kFromRun : Cancelled::kFromQueue;
       }
@@ -109,7 +113,7 @@ class RequestState {
   // Drops the native hold of an ended request. True when it was the last hold: the caller returns the slot.
   bool drop_native() noexcept {
     // acq_rel: the last dropper sees what the other did with the slot's memory.
-    const uint64_t before = word_.fetch_sub(1, std::memory_order_acq_rel);
+    const uint64_t before = word_.fetch_sub(1, std::memory_order_acq_rel);  // model: word.drop_native
     return (before & RequestWord::kHolds) == 1;
   }
 
@@ -118,6 +122,7 @@ class RequestState {
   bool drop_js(uint32_t generation) noexcept {
     uint64_t word = word_.load(std::memory_order_acquire);
     while (RequestWord::generation(word) == generation && RequestWord::js_hold(word) && !RequestWord::pending(word)) {
+      // model: word.drop_js
       if (word_.compare_exchange_weak(word, word & ~RequestWord::kJsHold, std::memory_order_acq_rel,
                                       std::memory_order_acquire)) {
         return (word & RequestWord::kNativeMask) == 0;
@@ -130,7 +135,7 @@ class RequestState {
   uint32_t recycle() noexcept {
     const uint32_t next = RequestWord::generation(word_.load(std::memory_order_relaxed)) + 1;
     // release: pairs with submit() by way of the pool or the lease.
-    word_.store(RequestWord::make(next, Phase::kIdle, false, 0), std::memory_order_release);
+    word_.store(RequestWord::make(next, Phase::kIdle, false, 0), std::memory_order_release);  // model: word.recycle
     return next;
   }
 

@@ -14,18 +14,18 @@ class WakeGate {
   // True: the caller is inside and must call leave().
   bool enter() noexcept {
     // seq_cst: pairs with close(): either the closer counts this entrant, or the entrant sees the gate closed.
-    if (state_.fetch_add(1, std::memory_order_seq_cst) & kClosed) {
+    if (state_.fetch_add(1, std::memory_order_seq_cst) & kClosed) {  // model: gate.enter
       leave();
       return false;
     }
     return true;
   }
-  void leave() noexcept { state_.fetch_sub(1, std::memory_order_release); }
+  void leave() noexcept { state_.fetch_sub(1, std::memory_order_release); }  // model: gate.leave
 
   // Closes the gate and waits until nobody is inside: the time of one non-blocking call.
   void close() noexcept {
-    state_.fetch_or(kClosed, std::memory_order_seq_cst);
-    while ((state_.load(std::memory_order_acquire) & ~kClosed) != 0) ::sched_yield();
+    state_.fetch_or(kClosed, std::memory_order_seq_cst);                               // model: gate.close
+    while ((state_.load(std::memory_order_acquire) & ~kClosed) != 0) ::sched_yield();  // model: gate.close.wait
   }
 
  private:

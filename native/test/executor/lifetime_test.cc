@@ -146,6 +146,45 @@ TEST(Core, without_a_port_a_core_is_gone_when_it_is_let_go_and_after_the_last_on
             Code::kModelClosed);
 }
 
+TEST(Core, a_slot_that_an_instance_is_returning_is_not_returned_by_the_closing_port_as_well) {
+  CoreOptions options = batching();
+  options.memory_bytes = 64 << 20;
+  options.poison = true;  // with a large input, returning the slot takes long enough to be met in the middle
+  Gate gate;
+  Fixture fixture(gate.model(), std::move(options));
+  Client stays(fixture.core);
+  Client goes(fixture.core);
+  Submission submission;
+  ASSERT_TRUE(goes.lease(&submission));
+  submission.staged = true;
+  uint64_t offset = 0;
+  ASSERT_EQ(goes.port->allocate(submission.slot, submission.generation, 0, 32 << 20, &offset), Code::kOk);
+  *goes.port->staging() = {1, 0, 2, {1, 64}};
+  std::string message;
+  ASSERT_EQ(goes.port->submit(submission, &message), Code::kOk) << message;
+  gate.wait_until_running();
+  ASSERT_TRUE(goes.port->cancel(submission.slot, submission.generation));
+  gate.open = true;
+  const RequestState& state = fixture.core->descriptor(submission.slot).state;
+  while ((state.load() & RequestWord::kHolds) != 0) std::this_thread::yield();
+  goes.close();
+
+  // The instance has let go of the slot when it has run another request.
+  ASSERT_EQ(stays.submit(1, {}), Code::kOk);
+  ASSERT_EQ(stays.drain().size(), 1u);
+  stays.close();
+  std::vector<bool> seen(fixture.core->slots());
+  uint32_t count = 0;
+  for (uint32_t slot = fixture.core->pool().pop(); slot != kNoSlot; slot = fixture.core->pool().pop()) {
+    ASSERT_FALSE(seen[slot]) << "slot " << slot << " came back twice";
+    seen[slot] = true;
+    ++count;
+  }
+  EXPECT_EQ(count, fixture.core->slots());
+  fixture.core.reset();
+  EXPECT_TRUE(fixture.ended());
+}
+
 TEST(Core, a_slot_that_is_queued_or_running_cannot_be_submitted_again) {
   Fixture fixture(batching(), {{"busy_us", "5000"}});
   Client client(fixture.core);

@@ -1,8 +1,10 @@
 // The models that are measured, by subten, by onnxruntime-node and by a pool of it, as calls without arguments.
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { load } from 'subten'
 import { at } from '../scripts/step.mjs'
 import { inTurn, randomRows } from './measure.mjs'
+import { addon } from './programs.mjs'
 
 const FOLDERS = ['models', '.cache/models']
 
@@ -54,13 +56,8 @@ export async function inOnnxruntimeNode(name, rows = 64) {
  * event loop today. A task is the typed array and its shape, and the answer comes back the same way: both are copied.
  */
 export async function inPiscina(name, { threads, intraOpNumThreads }, rows = 64) {
-  const { Piscina } = await import('piscina')
-  const pool = new Piscina({
-    filename: new URL('./piscina-worker.mjs', import.meta.url).href,
-    minThreads: threads,
-    maxThreads: threads,
-    workerData: { path: `${folderOf(name)}/1/model.onnx`, options: intraOpNumThreads ? { intraOpNumThreads } : {} },
-  })
+  const path = `${folderOf(name)}/1/model.onnx`
+  const pool = await newPool(threads, { path, options: intraOpNumThreads ? { intraOpNumThreads } : {} })
   const { input, shape, output } = await pool.run('describe')
   const length = shape.reduce((a, b) => a * b, 1)
   const data = randomRows(rows, length, 1)
@@ -69,6 +66,26 @@ export async function inPiscina(name, { threads, intraOpNumThreads }, rows = 64)
   const run = () => runRow(next())
   await Promise.all(Array.from({ length: threads * 4 }, run)) // every worker has its session
   return { data, runRow, run, output, close: () => pool.destroy() }
+}
+
+async function newPool(threads, workerData) {
+  const { Piscina } = await import('piscina')
+  const filename = new URL('./piscina-worker.mjs', import.meta.url).href
+  return new Piscina({ filename, minThreads: threads, maxThreads: threads, workerData })
+}
+
+/** What the null engine does, by a pool of one worker thread. */
+export async function echoInPiscina() {
+  const pool = await newPool(1, {})
+  const next = inTurn(randomRows(64, 64, 1))
+  return { run: () => pool.run(next()), close: () => pool.destroy() }
+}
+
+/** The same by twenty lines of napi_async_work (bench/native/async_work.cc). */
+export function echoInAsyncWork() {
+  const { infer } = addon('async_work')
+  const next = inTurn(randomRows(64, 64, 1))
+  return { run: () => infer(next()) }
 }
 
 /** Throws where the two do not answer the same: a comparison of different answers means nothing. */
@@ -84,3 +101,6 @@ export async function checkAgreement(name, subten, node, tolerance = 1e-4, who =
 
 export const RESNET_NOTE =
   'ResNet-50 was not measured: make it with `python scripts/models/make_resnet50.py` (scripts/models/requirements.txt).'
+
+/** The version of ONNX Runtime in subten. */
+export const onnxruntimeVersion = () => createRequire(import.meta.url)('../scripts/onnxruntime.json').version

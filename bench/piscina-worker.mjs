@@ -1,10 +1,11 @@
-// A worker of contenders.mjs' inPiscina: one session of onnxruntime-node, and tasks as users write them.
+// A worker of contenders.mjs' pools: one session of onnxruntime-node, and tasks as users write them; or no model at all.
 import { workerData } from 'node:worker_threads'
-import ort from 'onnxruntime-node'
 
-const session = await ort.InferenceSession.create(workerData.path, workerData.options)
+const ort = workerData.path ? (await import('onnxruntime-node')).default : undefined
+const session = await ort?.InferenceSession.create(workerData.path, workerData.options)
 
 export default async function run(inputs) {
+  if (!session) return inputs
   if (inputs === 'describe') return describe()
   const feeds = {}
   for (const [name, { data, shape }] of Object.entries(inputs)) feeds[name] = new ort.Tensor('float32', data, shape)

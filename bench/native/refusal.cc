@@ -20,6 +20,7 @@ namespace {
 using subten::Code;
 
 constexpr uint32_t kQueue = 1024;
+constexpr uint32_t kTimed = kQueue - 64;
 
 void fail(const char* why) {
   std::fprintf(stderr, "refusal: %s\n", why);
@@ -32,7 +33,7 @@ std::shared_ptr<subten::Port> open_port() {
   options.batch.dynamic = true;
   options.max_queue_size = options.batch.levels[0].max_queue_size = kQueue;
   subten::EngineOptions engine;
-  engine.parameters = {{"busy_us", "3000"}};
+  engine.parameters = {{"busy_us", "10000"}};
   engine.config_inputs = {{"input", subten::DataType::kFp32, {-1, 64}}};
   engine.config_outputs = {{"output", subten::DataType::kFp32, {-1, 64}}};
   engine.max_batch_size = 64;
@@ -99,27 +100,33 @@ int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: refusal ROUNDS\n"), 2;
   const auto port = open_port();
   Client client(port.get());
-  // The first request occupies the engine; the queue holds the next; the last is refused.
-  client.lease(kQueue + 2);
+  client.lease(2 * kQueue);
   std::vector<double> accept, refuse;
-  const int rounds = std::atoi(argv[1]);
-  for (int round = -1; round < rounds; ++round) {
-    if (client.submit(0) != Code::kOk) fail("an idle model refuses");
-    client.pause();  // the engine has it now
+  const size_t rounds = static_cast<size_t>(std::atoi(argv[1]));
+  for (size_t attempt = 0; refuse.size() < rounds; ++attempt) {
+    if (attempt == 10 * rounds + 1) fail("the queue never stayed full for long enough: is the machine very busy?");
+    // The engine takes the first ones when it gets to it, so how many it takes to fill the queue is not known.
+    size_t accepted = 0;
+    if (client.submit(accepted++) != Code::kOk) fail("an idle model refuses");
+    client.pause();
     const int64_t start = subten::monotonic_ns();
-    for (size_t i = 1; i <= kQueue; ++i) {
-      if (client.submit(i) != Code::kOk) fail("refused before the queue was full");
+    for (uint32_t i = 0; i < kTimed; ++i) {
+      if (client.submit(accepted++) != Code::kOk) fail("refused before the queue was full");
     }
+    const int64_t timed = subten::monotonic_ns();
+    while (accepted < 2 * kQueue - 1 && client.submit(accepted) == Code::kOk) ++accepted;
     const int64_t full = subten::monotonic_ns();
-    for (size_t i = 0; i < kQueue; ++i) {
-      if (client.submit(kQueue + 1) != Code::kQueueFull) fail("accepted although the queue was full");
-    }
+    uint32_t refused = 0;
+    while (refused < kTimed && client.submit(accepted) == Code::kQueueFull) ++refused;
     const int64_t over = subten::monotonic_ns();
-    if (round >= 0) {
-      accept.push_back(static_cast<double>(full - start) / kQueue);
-      refuse.push_back(static_cast<double>(over - full) / kQueue);
+    // A batch left the queue meanwhile: the round does not count.
+    if (refused < kTimed) {
+      ++accepted;
+    } else if (attempt > 0) {
+      accept.push_back(static_cast<double>(timed - start) / kTimed);
+      refuse.push_back(static_cast<double>(over - full) / kTimed);
     }
-    client.finish(kQueue + 1);
+    client.finish(accepted);
   }
   port->close();
   std::printf("{");

@@ -8,7 +8,7 @@ import { interleave, median, millis, paired, rounds } from './measure.mjs'
 import { buildPrograms, pinned, runProgram } from './programs.mjs'
 import { figureLine, micros, ratioLine } from './report.mjs'
 
-const COUNT = rounds(11)
+const COUNT = rounds(15)
 const MS = millis(400)
 const MODES = ['powersave', 'auto', 'latency']
 /** Other ways to run something outside the event loop. */

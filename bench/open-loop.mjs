@@ -8,10 +8,10 @@ import { buildPrograms } from './programs.mjs'
 import { figureLine, micros, number, ratioLine } from './report.mjs'
 
 const COUNT = rounds(9)
-const MS = millis(1500)
+const MS = millis(2000)
 const RATES = [2000, 10000]
 const TAIL_COUNT = rounds(9)
-const TAIL_MS = millis(1000)
+const TAIL_MS = millis(1500)
 /** The null engine as it is, and with work: microseconds a row. */
 const RUNS = [0, 20]
 

@@ -11,6 +11,8 @@ import { newHistogram } from './measure.mjs'
 import { program, runProgram } from './programs.mjs'
 
 const BYTES = 8
+/** Numbers in one read. After a stall the rest waits in the socket, as connections would, while answers are handed out. */
+const AT_ONCE = 64
 
 /** Starts the sender; it waits at `path` for the one who connects. */
 async function startSender({ perSecond, ms, seed }) {
@@ -66,7 +68,7 @@ export async function openLoop(call, { perSecond, ms, seed }) {
   const before = process.cpuUsage()
   const start = performance.now()
   let held = Buffer.alloc(0) // a number that came in part
-  const buffer = Buffer.alloc(65536)
+  const buffer = Buffer.alloc(AT_ONCE * BYTES)
   const callback = (length) => {
     let bytes = buffer.subarray(0, length)
     if (held.length) bytes = Buffer.concat([held, bytes])

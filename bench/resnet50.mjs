@@ -33,6 +33,7 @@ const LEVELS = isQuick
       { callers: 8, calls: 16, count: 5 },
       { callers: 64, calls: 96, count: 2 },
     ]
+const LEVEL_S = 100
 const PYTHON = { calls: isQuick ? 2 : 8, count: rounds(11) }
 const PYTHON_NOTE =
   'ONNX Runtime’s Python API was not measured: no Python with it was found (bench/README.md says how to install it).'
@@ -65,7 +66,11 @@ async function besideNode(subten, { lines, rows, raw }) {
   }
   const calls = { subten: subten.infer }
   for (const [who, { run }] of Object.entries(baselines)) calls[who] = run
-  for (const { callers, calls: each, count } of LEVELS) {
+  const { histogram: alone } = await closedCount(subten.infer, 1, 3)
+  for (const { callers, calls: most, count } of LEVELS) {
+    // On a slow machine fewer, so that a level ends in a minute or two.
+    const fit = Math.floor(LEVEL_S / ((alone.percentile(50) / 1e9) * Object.keys(calls).length * (count + 1)))
+    const each = Math.max(callers, Math.min(most, fit))
     const found = await interleave(calls, count, (call) => closedCount(call, callers, each))
     const what = `ResNet-50, ${callers} in flight`
     const of = Object.fromEntries(

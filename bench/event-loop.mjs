@@ -31,7 +31,7 @@ export default async function measure() {
       name: 'p99 of the lateness with subten',
       us: times.subten.p99,
       bar: { most: times.idle.p99 + 500 },
-      detail: `idle ${micros(times.idle.p99)}, onnxruntime-node ${micros(times['onnxruntime-node'].p99)}`,
+      detail: `idle ${micros(times.idle.p99)}, onnxruntime-node ${micros(times['onnxruntime-node'].p99)}, of whose runs one takes about ${micros((COUNT * MS * 1000) / runs['onnxruntime-node'])}`,
     }),
   ]
   const what = (name) => (name === 'idle' ? 'timers, no model' : `timers, ResNet-50 by ${name} (${runs[name]} runs)`)

@@ -1,29 +1,34 @@
 // What does a hand-off cost? One request at a time on the null engine in every wake mode, beside a C++ program that
-// makes the same hops (bench/floor.cc), under the same pinning, in turn.
+// makes the same hops (bench/native/floor.cc), twenty lines of napi_async_work and a pool of worker threads, under the
+// same pinning, in turn.
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { at } from '../scripts/step.mjs'
 import { interleave, median, millis, paired, rounds } from './measure.mjs'
+import { buildPrograms, pinned, runProgram } from './programs.mjs'
 import { figureLine, micros, ratioLine } from './report.mjs'
 
-const COUNT = rounds(11)
+const COUNT = rounds(15)
 const MS = millis(400)
 const MODES = ['powersave', 'auto', 'latency']
-const FLOOR = at('.cache', 'bench', 'floor')
+/** Other ways to run something outside the event loop. */
+const OTHERS = ['napi_async_work', 'piscina']
 
 /** In a process of its own, pinned: one model a mode, and rounds as they are asked for. */
 async function serve() {
-  const { inSubten } = await import('./contenders.mjs')
+  const { echoInAsyncWork, echoInPiscina, inSubten } = await import('./contenders.mjs')
   const { closedLatency, quantiles, syncLatency } = await import('./measure.mjs')
-  const models = {}
-  for (const wake of MODES) models[wake] = await inSubten('echo', { wake })
-  models.sync = models.powersave
+  const ways = {}
+  for (const wake of MODES) {
+    const { infer, inferSync } = await inSubten('echo', { wake })
+    ways[wake] = infer
+    ways.sync = inferSync
+  }
+  ways.napi_async_work = echoInAsyncWork().run
+  ways.piscina = (await echoInPiscina()).run
   process.on('message', async ({ mode, ms }) => {
-    const { infer, inferSync } = models[mode]
     const before = process.cpuUsage()
-    const histogram = mode === 'sync' ? syncLatency(inferSync, ms) : await closedLatency(infer, 1, ms)
+    const histogram = mode === 'sync' ? syncLatency(ways.sync, ms) : await closedLatency(ways[mode], 1, ms)
     const { user, system } = process.cpuUsage(before)
     const { p50, p99, calls } = quantiles([histogram])
     process.send({ p50, p99, calls, mean: histogram.mean / 1000, cpu: (user + system) / calls })
@@ -32,8 +37,7 @@ async function serve() {
 }
 
 export default async function measure() {
-  mkdirSync(at('.cache', 'bench'), { recursive: true })
-  execFileSync('g++', ['-O2', '-std=c++20', '-pthread', at('bench', 'floor.cc'), '-o', FLOOR], { stdio: 'inherit' })
+  await buildPrograms()
   const lines = []
   const rows = []
   const raw = {}
@@ -41,10 +45,10 @@ export default async function measure() {
     const what = cpus === undefined ? 'not pinned' : cpus.length === 1 ? 'one CPU' : `${cpus.length} CPUs`
     const found = await underPinning(cpus)
     raw[what] = found
-    report(what, cpus, found, lines, rows)
+    report(what, found, lines, rows)
   }
   const notes = [
-    'p50 and p99 are the medians of the rounds. The floor writes and copies the same 64 floats; parked, it sleeps in a futex and in epoll at every hop. Bars are those of the next milestone. `sync` is `inferSync`: no thread changes hands. Each mode rests while the others have their turn, so a round begins after a pause of a second or two.',
+    'p50 and p99 are the medians of the rounds. The floor writes and copies the same 64 floats; parked, it sleeps in a futex and in epoll at every hop; apart, each of its two threads stays on a CPU of its own, while otherwise the system places them as it places subten’s. `sync` is `inferSync`: no thread changes hands. Each mode rests while the others have their turn, so a round begins after a pause of a second or two.',
   ]
   return { question: 'What does a hand-off cost?', lines, rows, notes, raw }
 }
@@ -58,10 +62,8 @@ function pinnings() {
   return os.availableParallelism() > 1 ? [[0], [0, 1]] : [[0]]
 }
 
-const pinned = (cpus, command, args) => (cpus ? ['taskset', ['-c', cpus.join(), command, ...args]] : [command, args])
-
 async function underPinning(cpus) {
-  const [command, args] = pinned(cpus, process.execPath, [fileURLToPath(import.meta.url), '--serve'])
+  const [command, ...args] = pinned(cpus, process.execPath, [fileURLToPath(import.meta.url), '--serve'])
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const answer = () =>
     new Promise((resolve, reject) => {
@@ -72,8 +74,8 @@ async function underPinning(cpus) {
         resolve(message)
       })
     })
-  const floor = (mode, count) => {
-    const out = JSON.parse(execFileSync(...pinned(cpus, FLOOR, [mode, String(count)]), { encoding: 'utf8' }))
+  const floor = async (...args) => {
+    const out = await runProgram('floor', args, cpus)
     return { p50: out.p50_ns / 1000, p99: out.p99_ns / 1000, calls: out.n }
   }
   const asked = (mode) => () => {
@@ -83,10 +85,12 @@ async function underPinning(cpus) {
   }
   const contenders = {
     'floor parked': () => floor('parked', MS * 20),
-    ...Object.fromEntries(MODES.map((m) => [m, asked(m)])),
+    ...Object.fromEntries([...MODES, 'sync', ...OTHERS].map((mode) => [mode, asked(mode)])),
   }
-  contenders.sync = asked('sync')
-  if (cpus?.length !== 1) contenders['floor spin'] = () => floor('spin', MS * 500)
+  if (cpus?.length !== 1 && os.availableParallelism() > 1) {
+    contenders['floor parked apart'] = () => floor('parked', MS * 10, 'apart')
+    contenders['floor spin apart'] = () => floor('spin', MS * 500, 'apart')
+  }
   try {
     await answer()
     return await interleave(contenders, COUNT, (run) => run())
@@ -97,11 +101,11 @@ async function underPinning(cpus) {
   }
 }
 
-function report(what, cpus, found, lines, rows) {
+function report(what, found, lines, rows) {
   const of = (name, key) => found[name].map((each) => each[key])
   const mid = (name, key) => median(of(name, key))
   const parked = mid('floor parked', 'p50')
-  const wide = cpus?.length !== 1
+  const wide = found['floor parked apart'] !== undefined
   for (const mode of MODES) {
     lines.push(
       ratioLine({
@@ -111,13 +115,22 @@ function report(what, cpus, found, lines, rows) {
     )
   }
   const bars = { powersave: 1.25 * parked + 3 }
-  if (wide) Object.assign(bars, { auto: Math.max(parked / 5, 3.5), latency: 3 })
+  const apart = wide ? mid('floor parked apart', 'p50') : undefined
+  if (wide) Object.assign(bars, { auto: Math.max(apart / 5, 3.5), latency: 3 })
   for (const [mode, most] of Object.entries(bars)) {
     const each = of(mode, 'p50')
-    const detail = `rounds ${micros(Math.min(...each))} to ${micros(Math.max(...each))}, parked floor ${micros(parked)}`
+    const detail = `rounds ${micros(Math.min(...each))} to ${micros(Math.max(...each))}, parked floor ${micros(parked)}${wide ? `, apart ${micros(apart)}` : ''}`
     lines.push(figureLine({ name: `${what}: p50 of ${mode}`, us: mid(mode, 'p50'), bar: { most }, detail }))
   }
   lines.push(figureLine({ name: `${what}: p50 of inferSync`, us: mid('sync', 'p50'), bar: { most: 1 } }))
+  for (const other of OTHERS) {
+    lines.push(
+      ratioLine({
+        name: `${what}: p50 of powersave / of ${other}`,
+        ratio: paired(of('powersave', 'p50'), of(other, 'p50')),
+      }),
+    )
+  }
   for (const name of Object.keys(found)) {
     const calls = of(name, 'calls').reduce((a, b) => a + b, 0)
     const mean = found[name][0].mean === undefined ? undefined : mid(name, 'mean')

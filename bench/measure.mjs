@@ -7,6 +7,7 @@ const QUICK = process.env.SUBTEN_BENCH_QUICK === '1'
 /** Rounds and milliseconds as a benchmark states them; SUBTEN_BENCH_QUICK=1 is for trying the programs, not for figures. */
 export const rounds = (count) => (QUICK ? 3 : count)
 export const millis = (ms) => (QUICK ? Math.ceil(ms / 4) : ms)
+export const isQuick = QUICK
 
 export const newHistogram = () => createHistogram({ lowest: 1, highest: 3_600e9, figures: 3 })
 const nowNs = () => performance.now() * 1e6
@@ -51,35 +52,20 @@ export async function closedLatency(call, callers, ms) {
   return histogram
 }
 
-/**
- * Sends at the times of a Poisson process whatever the answers do, and counts latency from the intended time: a stall
- * is seen by every request that it delayed. `seed` gives every contender of a round the same times.
- */
-export async function openLatency(call, perSecond, ms, seed) {
+/** `count` calls of `callers`, for calls so slow that a round is a number of them: rate and the time of each. */
+export async function closedCount(call, callers, count) {
   const histogram = newHistogram()
-  const random = mulberry32(seed)
-  const gap = () => (-Math.log(1 - random()) / perSecond) * 1e9
-  const running = []
+  let started = 0
   const start = nowNs()
-  let due = gap()
-  let refused = 0
-  while (due < ms * 1e6) {
-    // One look at the clock a turn: a sender that is behind must not keep the answers from coming in.
-    const now = nowNs() - start
-    for (; due <= now && due < ms * 1e6; due += gap()) {
-      const intended = start + due
-      const answered = () => record(histogram, nowNs() - intended)
-      running.push(call().then(answered, (error) => refusal(error) && refused++))
+  const caller = async () => {
+    while (started++ < count) {
+      const sent = nowNs()
+      await call()
+      record(histogram, nowNs() - sent)
     }
-    await new Promise(setImmediate) // Node's timers are 1 ms grained
   }
-  await Promise.all(running)
-  return { histogram, sent: running.length, refused, seconds: (nowNs() - start) / 1e9 }
-}
-
-function refusal(error) {
-  if (error.code !== 'QUEUE_FULL') throw error
-  return true
+  await Promise.all(Array.from({ length: callers }, caller))
+  return { rate: (count / (nowNs() - start)) * 1e9, histogram }
 }
 
 /** Time of one synchronous call after another. */

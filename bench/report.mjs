@@ -75,12 +75,16 @@ export const number = (value) =>
 export const micros = (us) => (us >= 1000 ? `${number(us / 1000)} ms` : `${number(us)} µs`)
 const perSecond = (rate) => (rate === undefined ? '–' : `${Math.round(rate).toLocaleString('en-US')}/s`)
 
-/** A ratio line. `ratio` is a number or what `paired` gives; `bar` is `{ least }` or `{ most }`, with its `source`. */
+/**
+ * A ratio line. `ratio` is a number or what `paired` gives; `bar` is `{ least }` or `{ most }`. With `even: true` it also
+ * passes where the middle half of the rounds holds the bar: no difference can be told.
+ */
 export function ratioLine({ name, ratio, bar, detail }) {
   const value = typeof ratio === 'number' ? ratio : ratio.median
   const spread =
     typeof ratio === 'number' ? '' : ` (middle half of the rounds ${number(ratio.low)} to ${number(ratio.high)})`
-  return `${name}: ${number(value)}×${spread}${detail ? `; ${detail}` : ''}${verdict(value, bar, '×')}`
+  const even = bar?.even && typeof ratio !== 'number' && ratio.low <= bar.most && bar.most <= ratio.high
+  return `${name}: ${number(value)}×${spread}${detail ? `; ${detail}` : ''}${verdict(even ? bar.most : value, bar, '×')}`
 }
 
 /** A line for a figure that is no ratio, in microseconds. */
@@ -91,7 +95,7 @@ function verdict(value, bar, unit) {
   if (bar === undefined) return ''
   const passes = bar.least === undefined ? value <= bar.most : value >= bar.least
   const asked = bar.least === undefined ? `at most ${number(bar.most)}` : `at least ${number(bar.least)}`
-  return ` → ${passes ? 'PASS' : 'FALLS SHORT'} (${asked}${unit})`
+  return ` → ${passes ? 'PASS' : 'FALLS SHORT'} (${asked}${unit}${bar.even ? ', or within the spread' : ''})`
 }
 
 const HEAD = ['what', 'p50', 'p99', 'rate', 'calls timed']

@@ -5,7 +5,18 @@ import { build } from '../scripts/build.mjs'
 import { at, main, StepError, say } from '../scripts/step.mjs'
 import { asMarkdown, asText, machine, watchOthers } from './report.mjs'
 
-const HELPERS = new Set(['run', 'measure', 'report', 'contenders', 'question'])
+/** Files that are no question. */
+const HELPERS = new Set([
+  'run',
+  'question',
+  'measure',
+  'report',
+  'contenders',
+  'arrivals',
+  'programs',
+  'burst-costs',
+  'piscina-worker',
+])
 const all = readdirSync(at('bench'))
   .filter((file) => file.endsWith('.mjs'))
   .map((file) => file.slice(0, -4))

@@ -1,5 +1,5 @@
 // Every way to end a process, many times, with requests in flight:
-//   node test/exit/exits.mjs [--runs 100] [--jobs 2] [--seed N]
+//   node test/exit/exits.mjs [--runs 100] [--jobs 2] [--seed N] [--verbose]
 // Prints one line of JSON: runs and failures of each way; the exit code is 0 when all ended as they must.
 // `npm run test:node-matrix` runs it on each Node.
 import { parseArgs } from 'node:util'
@@ -11,6 +11,7 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '100' },
     jobs: { type: 'string', default: '2' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 32) },
+    verbose: { type: 'boolean', default: false },
   },
 })
 const runs = Number(options.runs)
@@ -34,6 +35,7 @@ async function job() {
     const result = results.get(each.way)
     const wrong = await runOnce(each.work, each.way, each.delayMs)
     result.runs++
+    if (options.verbose && result.runs === runs) console.error(`${each.way.name}: ${runs} runs`)
     if (wrong) result.failures.push(`${each.work.name}, after ${each.delayMs} ms: ${wrong}`)
   }
 }

@@ -120,8 +120,8 @@ TEST(HostilePort, garbage_in_the_shared_memory_harms_nobody) {
       }
       std::memset(client.port->staging(), 0xff, sizeof(StagedInput));
     }
+    ASSERT_EQ(client.port->take(0, false), 0);
   }
-  EXPECT_EQ(client.port->take(0, false), 0);
   EXPECT_EQ(client.port->in_flight(), 0u);
   EXPECT_EQ(client.port->counts.succeeded, 160u);
   client.close();

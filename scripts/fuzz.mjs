@@ -1,10 +1,11 @@
 // Builds the libFuzzer targets under AddressSanitizer and UndefinedBehaviorSanitizer and runs each for a while.
-//   node scripts/fuzz.mjs [--seconds 60] [names of targets]
+// Then the fuzzers in TypeScript (test/fuzz), which have no coverage to guide them but know the grammar.
+//   node scripts/fuzz.mjs [--seconds 60] [names of libFuzzer targets, without those in TypeScript]
 // What is found is kept in .cache/fuzz; the committed corpora in native/test/fuzz/corpus are only read.
 import { mkdirSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { at, locked, main, run, say } from './step.mjs'
+import { at, locked, main, run, runTool, say } from './step.mjs'
 import { which } from './tools.mjs'
 
 export const fuzzTargets = ['file', 'port', 'slab']
@@ -50,7 +51,7 @@ export async function fuzz(seconds, names = fuzzTargets) {
         `${found}`,
         corpus,
       ],
-      { check: false, env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=1' } },
+      { check: false, env: { ASAN_OPTIONS: 'detect_leaks=1:quarantine_size_mb=16' } },
     )
     if (code === 0) counts.passed++
     else counts.failed++
@@ -63,10 +64,16 @@ export async function fuzz(seconds, names = fuzzTargets) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   main(async () => {
     const args = process.argv.slice(2)
-    const at = args.indexOf('--seconds')
-    const seconds = at < 0 ? 60 : Number(args.splice(at, 2)[1])
+    const given = args.indexOf('--seconds')
+    const seconds = given < 0 ? 60 : Number(args.splice(given, 2)[1])
     const { passed, failed, skipped } = await fuzz(seconds, args.length ? args : fuzzTargets)
     say(`fuzz: ${passed} passed, ${failed} failed, ${skipped.length} skipped`)
-    if (failed) process.exitCode = 1
+    let code = 0
+    if (args.length === 0) {
+      say(`fuzzing config.pbtxt and KServe bodies for ${seconds} s each`)
+      const env = { SUBTEN_FUZZ_SECONDS: String(seconds) }
+      code = (await runTool('vitest/vitest.mjs', ['run', 'test/fuzz'], { check: false, env })).code
+    }
+    if (failed || code) process.exitCode = 1
   })
 }

@@ -32,8 +32,9 @@ export function readyInput(spec: TensorSpec, value: InputValue, batching: boolea
   if (!isArrayOf(spec.datatype, data)) {
     throw invalid(spec, `is ${describe(data)}, ${spec.datatype} needs ${arrayName(spec.datatype)}`)
   }
-  const length = lengthOf.call(data)
-  const shape = given.shape === undefined ? inferShape(spec, length, batching) : checkShape(spec, given.shape)
+  const wanted = given.shape
+  const length = lengthOf.call(data) // after the accessors of the caller
+  const shape = wanted === undefined ? inferShape(spec, length, batching) : checkShape(spec, wanted)
   const elements = product(shape)
   if (elements !== length) {
     throw invalid(spec, `has ${length} elements, shape [${shape}] needs ${elements}`)

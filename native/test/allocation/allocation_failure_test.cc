@@ -9,10 +9,10 @@
 #include <functional>
 #include <thread>
 
-#include "../executor/scripted_model.h"
 #include "executor/model_core.h"
 #include "executor/process_state.h"
 #include "failing_memory.h"
+#include "test/executor/scripted_model.h"
 
 namespace subten {
 namespace {

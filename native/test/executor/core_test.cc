@@ -23,11 +23,11 @@ TEST(Core, a_request_ends_with_its_own_bytes_and_wakes_its_environment) {
   Client client(fixture.core);
   client.port->take(1, false);  // arms
   ASSERT_EQ(client.submit(42, {}), Code::kOk);
+  while (client.woken == 0) std::this_thread::yield();  // who drains before gets no wake
   const auto results = client.drain();
   ASSERT_EQ(results.size(), 1u);
   EXPECT_EQ(results[0].kind, CompletionKind::kFinal);
   EXPECT_EQ(results[0].value, 42);
-  EXPECT_GE(client.woken.load(), 1u);
   client.port->close();
   client.port.reset();
   fixture.core.reset();

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <limits>
 
-#include "null_core.h"
-#include "scripted_model.h"
+#include "test/executor/null_core.h"
+#include "test/executor/scripted_model.h"
 
 namespace subten {
 namespace {

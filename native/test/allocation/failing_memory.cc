@@ -13,6 +13,7 @@
 
 #include "memory/slab.h"
 
+// NOLINTBEGIN(bugprone-reserved-identifier, readability-identifier-naming): the linker makes these names
 extern "C" void* __real_malloc(size_t);
 
 namespace {
@@ -109,6 +110,7 @@ uint64_t __wrap__ZN6subten4Slab8allocateEm(subten::Slab* slab, uint64_t bytes) {
   return __real__ZN6subten4Slab8allocateEm(slab, bytes);
 }
 }
+// NOLINTEND(bugprone-reserved-identifier, readability-identifier-naming)
 
 namespace subten {
 

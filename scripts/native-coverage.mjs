@@ -9,10 +9,10 @@ import { which } from './tools.mjs'
 export async function nativeCoverage() {
   if (!which('gcov')) return undefined
   const folder = 'build/coverage'
-  const binary = await buildTests(folder, ['-DSUBTEN_COVERAGE=ON', '-DCMAKE_BUILD_TYPE=Release'])
+  const binaries = await buildTests(folder, ['-DSUBTEN_COVERAGE=ON', '-DCMAKE_BUILD_TYPE=Release'])
   const data = () => filesUnder([folder], (file) => file.endsWith('.gcda'))
   for (const file of data()) rmSync(at(file))
-  await runTests(binary)
+  await runTests(binaries)
   const lines = new Map()
   for (const file of data()) collect(lines, await gcov(at(file)))
   return summarize(lines)

@@ -1,6 +1,8 @@
-// Builds and runs the GoogleTest binary. Alone: node scripts/native-tests.mjs [gtest arguments]
+// Builds and runs the GoogleTest binaries.
+// Alone: node scripts/native-tests.mjs [--sanitize address|thread] [gtest arguments]
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { at, locked, main, run, say } from './step.mjs'
 import { which } from './tools.mjs'
@@ -14,23 +16,57 @@ export async function configureTests(folder = 'build/tests', options = []) {
   return folder
 }
 
-/** Builds the tests; returns the binary. */
+/** What a sanitizer is called in CMake, and what its run needs. The library of ONNX Runtime is not instrumented. */
+const sanitizers = {
+  address: {
+    flags: 'address,undefined',
+    args: [],
+    env: { LSAN_OPTIONS: `suppressions=${at('native', 'test', 'leaks.supp')}:print_suppressions=0` },
+  },
+  thread: {
+    flags: 'thread',
+    args: ['--gtest_filter=-OnnxRuntime*:*over_onnx_runtime'],
+    env: { TSAN_OPTIONS: 'halt_on_error=1' },
+  },
+}
+
+/** Builds and runs all native tests under a sanitizer, in a build folder of its own. */
+export async function runSanitized(kind, args = []) {
+  const sanitizer = sanitizers[kind]
+  if (!sanitizer) throw new Error(`--sanitize takes ${Object.keys(sanitizers).join(' or ')}, not ${kind}`)
+  const options = [`-DSUBTEN_SANITIZE=${sanitizer.flags}`]
+  const binaries = await buildTests(join('build', `sanitize-${kind}`), options)
+  return runTests(binaries, [...sanitizer.args, ...args], sanitizer.env)
+}
+
+/** Builds the tests; returns the binaries. */
 export async function buildTests(folder = 'build/tests', options = []) {
   return locked(async () => {
     await configureTests(folder, options)
     await run('cmake', ['--build', folder, '--parallel', String(availableParallelism())], { quiet: true })
-    return at(folder, 'subten_tests')
+    return [at(folder, 'subten_tests'), at(folder, 'subten_allocation_tests')]
   })
 }
 
-/** Runs the binary and counts from its JSON report: `{ passed, failed, skipped: names }`. */
-export async function runTests(binary, args = []) {
-  const report = at('.cache', 'reports', 'gtest.json')
+/** Runs the binaries and counts from their JSON reports: `{ passed, failed, skipped: names }`. */
+export async function runTests(binaries, args = [], env = {}) {
+  const total = { passed: 0, failed: 0, skipped: [] }
+  for (const binary of binaries) {
+    const { passed, failed, skipped } = await runBinary(binary, args, env)
+    total.passed += passed
+    total.failed += failed
+    total.skipped.push(...skipped)
+  }
+  return total
+}
+
+async function runBinary(binary, args, more) {
+  const report = at('.cache', 'reports', `${basename(binary)}.json`)
   mkdirSync(at('.cache', 'reports'), { recursive: true })
   rmSync(report, { force: true })
   // Tests of the engine need its library; without it they are reported as skipped.
   const library = at('npm', 'onnxruntime-linux-x64', 'lib', 'libsubten_onnxruntime.so.1')
-  const env = { SUBTEN_ONNXRUNTIME_LIB: library, ...process.env }
+  const env = { SUBTEN_ONNXRUNTIME_LIB: library, ...process.env, ...more }
   const { code } = await run(binary, ['--gtest_brief=1', `--gtest_output=json:${report}`, ...args], {
     check: false,
     env,
@@ -59,7 +95,10 @@ function countTests(report) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   main(async () => {
     say('building the native tests')
-    const { passed, failed, skipped } = await runTests(await buildTests(), process.argv.slice(2))
+    const args = process.argv.slice(2)
+    const asked = args.indexOf('--sanitize')
+    const kind = asked < 0 ? undefined : args.splice(asked, 2)[1]
+    const { passed, failed, skipped } = kind ? await runSanitized(kind, args) : await runTests(await buildTests(), args)
     say(`native: ${passed} passed, ${failed} failed, ${skipped.length} skipped`)
     if (failed) process.exitCode = 1
   })

@@ -4,9 +4,10 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { relative } from 'node:path'
 import { build } from './build.mjs'
 import { checkModels } from './check-model.mjs'
+import { fuzz } from './fuzz.mjs'
 import { lint } from './lint.mjs'
 import { nativeCoverage, percent, printNativeCoverage } from './native-coverage.mjs'
-import { buildTests, runTests } from './native-tests.mjs'
+import { buildTests, runSanitized, runTests } from './native-tests.mjs'
 import { install } from './npm.mjs'
 import { at, root, runTool, StepError, say } from './step.mjs'
 import { buildTools, checkTools, explainMissing, find, testTools } from './tools.mjs'
@@ -31,6 +32,8 @@ async function main() {
   )
   if (parts.size) await build([...parts])
   if (wanted.includes('native')) await native()
+  // With a name of a suite or a test only that is wanted.
+  if (wanted.includes('native') && passedOn.length === 0) await brief()
   if (wanted.includes('ts')) await typescript()
   if (wanted.includes('lint')) await linters()
   if (wanted.includes('model')) await models()
@@ -41,9 +44,22 @@ async function main() {
 async function native() {
   if (!find('gtest')) return totals.skipped.push('native: all tests (GoogleTest is missing)')
   say('building the native tests')
-  const binary = await buildTests()
+  const binaries = await buildTests()
   say('running the native tests')
-  add(await runTests(binary))
+  add(await runTests(binaries))
+}
+
+/**
+ * What CI affords of the checks that have long forms of their own, see CONTRIBUTING.md: TSan on the native tests, and a
+ * moment of each fuzzer, which is built with ASan and UBSan.
+ */
+async function brief() {
+  if (find('gtest')) {
+    say('building and running the native tests under the thread sanitizer')
+    const { passed, failed, skipped } = await runSanitized('thread')
+    add({ passed, failed, skipped: skipped.map((name) => `${name} (thread sanitizer)`) })
+  }
+  add(await fuzz(10))
 }
 
 async function typescript() {

@@ -11,6 +11,7 @@ const tools = {
   cmake: { title: 'cmake', find: () => which('cmake'), apt: 'cmake' },
   builder: { title: 'ninja or make', find: () => which('ninja', 'make'), apt: 'ninja-build' },
   gtest: { title: 'GoogleTest', find: findGoogleTest, apt: 'libgtest-dev' },
+  clang: { title: 'clang with libFuzzer', find: () => which('clang++', 'clang++-14'), apt: 'clang' },
   chromium: { title: 'Chromium', find: findChromium, apt: 'chromium' },
   'clang-format': { title: 'clang-format', find: () => which('clang-format'), apt: 'clang-format' },
   'clang-tidy': { title: 'clang-tidy', find: () => which('clang-tidy'), apt: 'clang-tidy' },
@@ -19,7 +20,7 @@ const tools = {
 }
 
 export const buildTools = ['compiler', 'cmake', 'builder']
-export const testTools = ['gtest', 'chromium', 'clang-format', 'clang-tidy', 'spin']
+export const testTools = ['gtest', 'chromium', 'clang', 'clang-format', 'clang-tidy', 'spin']
 
 /** The tool's path, or undefined. */
 export function find(name) {

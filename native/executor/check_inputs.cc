@@ -1,7 +1,10 @@
 #include "executor/check_inputs.h"
 
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <cstring>
+#include <string_view>
 
 #include "executor/model_core.h"
 
@@ -22,13 +25,29 @@ bool strings_are_whole(const std::byte* data, uint64_t bytes, uint64_t elements)
   return at == bytes;
 }
 
+// Says what is wrong; without memory for the sentence the code goes alone.
+template <typename... Parts>
+Code refuse(Code code, std::string* message, const Parts&... parts) noexcept {
+  try {
+    message->clear();
+    (message->append(parts), ...);
+  } catch (...) {
+    message->clear();
+  }
+  return code;
+}
+
+std::string_view digits(uint64_t value, std::array<char, 20>& text) noexcept {
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
+  return {text.data(), static_cast<size_t>(end - text.data())};
+}
+
 Code check_staged(ModelCore& core, const Submission& submission, size_t index, const StagedInput& staged,
                   std::string* message) noexcept {
   const TensorSpec& spec = core.spec().inputs[index];
   InputRecord& record = core.input(submission.slot, index);
   const auto bad = [&](const char* what) {
-    *message = "input '" + spec.name + "': " + what;
-    return Code::kInvalidInput;
+    return refuse(Code::kInvalidInput, message, "input '", spec.name, "': ", what);
   };
   record.present = staged.present != 0 ? 1 : 0;
   if (record.present == 0) return spec.optional ? Code::kOk : bad("missing");
@@ -66,24 +85,21 @@ Code check_staged(ModelCore& core, const Submission& submission, size_t index, c
 Code check_inputs(ModelCore& core, const Submission& submission, const StagedInput* staging,
                   std::string* message) noexcept {
   const BatchSettings& settings = core.options().batch;
+  std::array<char, 20> given, limit;
   if (submission.priority > settings.levels.size()) {
-    *message = "priority " + std::to_string(submission.priority) + " is above priority_levels " +
-               std::to_string(settings.levels.size());
-    return Code::kInvalidInput;
+    return refuse(Code::kInvalidInput, message, "priority ", digits(submission.priority, given),
+                  " is above priority_levels ", digits(settings.levels.size(), limit));
   }
   if (submission.rows == 0 || (!core.batches() && submission.rows != 1)) {
-    *message = "a request needs at least one row";
-    return Code::kInvalidInput;
+    return refuse(Code::kInvalidInput, message, "a request needs at least one row");
   }
   if (submission.rows > settings.batch_capacity()) {
-    *message = "the request has " + std::to_string(submission.rows) + " rows; max_batch_size is " +
-               std::to_string(settings.batch_capacity());
-    return Code::kBatchTooLarge;
+    return refuse(Code::kBatchTooLarge, message, "the request has ", digits(submission.rows, given),
+                  " rows; max_batch_size is ", digits(settings.batch_capacity(), limit));
   }
   if (!submission.staged) {
     if (submission.slot >= core.home_slots() || submission.rows != 1) {
-      *message = "the slot has no home rows for this request";
-      return Code::kInvalidInput;
+      return refuse(Code::kInvalidInput, message, "the slot has no home rows for this request");
     }
     return Code::kOk;
   }

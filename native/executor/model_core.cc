@@ -16,27 +16,30 @@
 namespace subten {
 namespace {
 
-constexpr uint32_t kMaxSlots = 1u << 16;
+constexpr uint32_t kMaxSlots = BatchSettings::kMaxRequests;
+constexpr size_t kMaxLevels = UINT16_MAX;  // Descriptor::level
+// Longest delay or timeout, about 146 years: a time and two of these can be added up.
+constexpr int64_t kLongestNs = INT64_MAX / 2;
 // Rows larger than this are not worth a permanent place: an extent for each request costs less than the memory.
 constexpr uint64_t kHomeRowBytes = 4096;
 
 }  // namespace
 
-ModelCore::ModelCore(std::unique_ptr<EngineModel> model, CoreOptions options) noexcept
+ModelCore::ModelCore(std::unique_ptr<EngineModel> model, CoreOptions options)
     : model_(std::move(model)), options_(std::move(options)) {}
 
-Status ModelCore::create(std::unique_ptr<EngineModel> model, CoreOptions options, std::shared_ptr<ModelCore>* out) {
-  std::shared_ptr<ModelCore> core(new (std::nothrow) ModelCore(std::move(model), std::move(options)));
-  if (!core) return Status::error(Code::kOutOfMemory, "no memory for a model");
+Status ModelCore::create(std::unique_ptr<EngineModel> model, CoreOptions options,
+                         std::shared_ptr<ModelCore>* out) noexcept {
   try {
+    std::shared_ptr<ModelCore> core(new ModelCore(std::move(model), std::move(options)));
     Status status = core->prepare();
     if (!status.is_ok()) return status;
     process_state().timekeeper.add(core.get());
+    *out = std::move(core);
+    return Status::ok();
   } catch (...) {
     return Status::quiet(Code::kOutOfMemory, "no memory or no thread for a model");
   }
-  *out = std::move(core);
-  return Status::ok();
 }
 
 Status ModelCore::start_threads() {
@@ -56,7 +59,29 @@ Status ModelCore::start_threads() {
   return Status::ok();
 }
 
+// What config.pbtxt and the options of load() cannot say is checked here as well: other callers may.
+Status ModelCore::check_options() {
+  if (options_.instances == 0 || options_.instances > Parking::kPlaces) {
+    return Status::error(Code::kConfigInvalid, "instance_group count must be 1 to 64");
+  }
+  BatchSettings& batch = options_.batch;
+  if (batch.levels.empty() || batch.levels.size() > kMaxLevels) {
+    return Status::error(Code::kConfigInvalid, "priority_levels must be at most 65535");
+  }
+  if (batch.default_level == 0 || batch.default_level > batch.levels.size()) {
+    return Status::error(Code::kConfigInvalid, "default_priority_level must be 1 to priority_levels");
+  }
+  batch.max_queue_delay_ns = std::clamp<int64_t>(batch.max_queue_delay_ns, 0, kLongestNs);
+  for (LevelPolicy& level : batch.levels) level.timeout_ns = std::clamp<int64_t>(level.timeout_ns, 0, kLongestNs);
+  // The policy looks preferred sizes up in order; one that no batch can have never comes true.
+  std::sort(batch.preferred.begin(), batch.preferred.end());
+  std::erase_if(batch.preferred, [&](uint32_t rows) { return rows == 0 || rows > batch.batch_capacity(); });
+  return Status::ok();
+}
+
 Status ModelCore::prepare() {
+  Status status = check_options();
+  if (!status.is_ok()) return status;
   const ModelSpec& spec = model_->spec();
   input_count_ = spec.inputs.size();
   if (spec.inputs.size() > kMaxTensors || spec.outputs.size() > kMaxTensors) {
@@ -74,13 +99,13 @@ Status ModelCore::prepare() {
       }
     }
   }
-  const uint32_t running = options_.instances * options_.batch.requests_capacity();
+  const uint64_t running = uint64_t{options_.instances} * options_.batch.requests_capacity();
   uint64_t wanted = 2 * (uint64_t{options_.max_queue_size} + running);
   for (const LevelPolicy& level : options_.batch.levels)
     wanted = std::max<uint64_t>(wanted, 2 * uint64_t{level.max_queue_size});
   slot_count_ = static_cast<uint32_t>(std::bit_ceil(std::clamp<uint64_t>(wanted, 64, kMaxSlots)));
 
-  Status status = Slab::create(options_.memory_bytes, &slab_);
+  status = Slab::create(options_.memory_bytes, &slab_);
   if (!status.is_ok()) return status;
   queued_ = std::vector<std::atomic<uint32_t>>(options_.batch.levels.size() + 1);
   if (!descriptors_.map(slot_count_) || !inputs_.map(std::max<size_t>(1, slot_count_ * input_count_)) ||
@@ -116,9 +141,8 @@ Status ModelCore::prepare() {
     }
   }
 
-  if (options_.instances == 0 || options_.instances > Parking::kPlaces) {
-    return Status::error(Code::kConfigInvalid, "instance_group count must be 1 to 64");
-  }
+  room_ = slab_->size() - slab_->used();
+
   for (uint32_t index = 0; index < options_.instances; ++index) {
     std::unique_ptr<EngineInstance> instance;
     status = model_->create_instance(&instance);
@@ -182,6 +206,8 @@ bool ModelCore::input_view(uint32_t slot, size_t index, RequestTensor* view) noe
 Status ModelCore::add_port(std::shared_ptr<Port> port) {
   std::lock_guard lock(ports_mutex_);
   if (stopping_.load(std::memory_order_relaxed)) return Status::quiet(Code::kModelClosed, "the model is closed");
+  // What may fail comes first: threads without a port would never end.
+  ports_.reserve(ports_.size() + 1);
   if (!started_) {
     Status status = start_threads();
     if (!status.is_ok()) return status;
@@ -226,44 +252,11 @@ void ModelCore::port_closed() noexcept {
 // Forgets the closed ports that no native thread uses any more.
 void ModelCore::reap_ports() noexcept {
   const std::shared_ptr<ModelCore> alive = shared_from_this();  // a port may hold the last reference
+  bool any = false;
+  while (const std::shared_ptr<Port> reaped = reap_one()) any = true;  // destroyed after the lock
   std::shared_ptr<ModelCore> last_self;
-  std::vector<std::shared_ptr<Port>> reaped;  // destroyed after the lock
   {
     std::lock_guard lock(ports_mutex_);
-    for (size_t i = 0; i < ports_.size();) {
-      Port& port = *ports_[i];
-      if (!port.reapable()) {
-        ++i;
-        continue;
-      }
-      const auto fold = [](std::atomic<uint64_t>& to, const std::atomic<uint64_t>& more) {
-        to.fetch_add(more.load(std::memory_order_relaxed), std::memory_order_relaxed);
-      };
-      fold(retired_counts_.submitted, port.counts.submitted);
-      fold(retired_counts_.succeeded, port.counts.succeeded);
-      fold(retired_counts_.failed, port.counts.failed);
-      fold(retired_counts_.cancelled, port.counts.cancelled);
-      fold(retired_counts_.expired, port.counts.expired);
-      fold(retired_counts_.refused, port.counts.refused);
-      // What had ended and nobody read, its environment being gone, was given up as well.
-      uint64_t unread = port.counts.submitted.load(std::memory_order_relaxed);
-      for (const auto* count :
-           {&port.counts.succeeded, &port.counts.failed, &port.counts.cancelled, &port.counts.expired}) {
-        unread -= std::min(unread, count->load(std::memory_order_relaxed));
-      }
-      retired_counts_.cancelled.fetch_add(unread, std::memory_order_relaxed);
-      port.drop_parts();
-      for (uint32_t slot = 0; slot < slot_count_; ++slot) {
-        if (owners_[slot].load(std::memory_order_relaxed) != &port) continue;
-        port.drop_outputs(slot);  // ended, and its environment went without reading it
-        // model: word.drop_js.reap
-        descriptors_[slot].state.drop_js(RequestWord::generation(descriptors_[slot].state.load()));
-        recycle_to_pool(slot);
-      }
-      reaped.push_back(std::move(ports_[i]));
-      ports_.erase(ports_.begin() + static_cast<ptrdiff_t>(i));
-      closing_.fetch_sub(1, std::memory_order_seq_cst);  // model: port.reap
-    }
     if (ports_.empty() && stopping_.load(std::memory_order_relaxed)) last_self = std::move(self_);
   }
   // This may be an engine's own thread in its completion, or the timekeeper: they must not destroy the core under
@@ -271,9 +264,47 @@ void ModelCore::reap_ports() noexcept {
   Timekeeper& timekeeper = process_state().timekeeper;
   if (last_self) {
     timekeeper.bury(std::move(last_self));
-  } else if (!reaped.empty() && timekeeper.on_its_thread()) {
+  } else if (any && timekeeper.on_its_thread()) {
     timekeeper.bury(alive);
   }
+}
+
+// Takes one such port out of the list. Native threads come here: it allocates nothing.
+std::shared_ptr<Port> ModelCore::reap_one() noexcept {
+  std::lock_guard lock(ports_mutex_);
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    Port& port = *ports_[i];
+    if (!port.reapable()) continue;
+    const auto fold = [](std::atomic<uint64_t>& to, const std::atomic<uint64_t>& more) {
+      to.fetch_add(more.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    };
+    fold(retired_counts_.submitted, port.counts.submitted);
+    fold(retired_counts_.succeeded, port.counts.succeeded);
+    fold(retired_counts_.failed, port.counts.failed);
+    fold(retired_counts_.cancelled, port.counts.cancelled);
+    fold(retired_counts_.expired, port.counts.expired);
+    fold(retired_counts_.refused, port.counts.refused);
+    // What had ended and nobody read, its environment being gone, was given up as well.
+    uint64_t unread = port.counts.submitted.load(std::memory_order_relaxed);
+    for (const auto* count :
+         {&port.counts.succeeded, &port.counts.failed, &port.counts.cancelled, &port.counts.expired}) {
+      unread -= std::min(unread, count->load(std::memory_order_relaxed));
+    }
+    retired_counts_.cancelled.fetch_add(unread, std::memory_order_relaxed);
+    port.drop_parts();
+    for (uint32_t slot = 0; slot < slot_count_; ++slot) {
+      if (owners_[slot].load(std::memory_order_relaxed) != &port) continue;
+      port.drop_outputs(slot);  // ended, and its environment went without reading it
+      // model: word.drop_js.reap
+      descriptors_[slot].state.drop_js(RequestWord::generation(descriptors_[slot].state.load()));
+      recycle_to_pool(slot);
+    }
+    std::shared_ptr<Port> reaped = std::move(ports_[i]);
+    ports_.erase(ports_.begin() + static_cast<ptrdiff_t>(i));
+    closing_.fetch_sub(1, std::memory_order_seq_cst);  // model: port.reap
+    return reaped;
+  }
+  return nullptr;
 }
 
 void ModelCore::reset_stats() noexcept {

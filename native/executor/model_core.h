@@ -62,7 +62,8 @@ struct BatchCounts {
 
 class ModelCore : public std::enable_shared_from_this<ModelCore> {
  public:
-  static Status create(std::unique_ptr<EngineModel> model, CoreOptions options, std::shared_ptr<ModelCore>* out);
+  static Status create(std::unique_ptr<EngineModel> model, CoreOptions options,
+                       std::shared_ptr<ModelCore>* out) noexcept;
   ~ModelCore();
 
   const ModelSpec& spec() const noexcept { return model_->spec(); }
@@ -84,6 +85,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   uint32_t home_slots() const noexcept { return home_slots_; }
   uint64_t home_offset(size_t input) const noexcept { return home_[input]; }
   uint64_t row_bytes(size_t input) const noexcept { return row_bytes_[input]; }
+  // Bytes of the slab beside the home rows: what the extents of one request can have when nobody else is there.
+  uint64_t room() const noexcept { return room_; }
   std::byte* input_data(uint32_t slot, size_t index) noexcept;
   // Bytes and shape of input `index` of the request in `slot`; false when it is absent.
   bool input_view(uint32_t slot, size_t index, RequestTensor* view) noexcept;
@@ -159,7 +162,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   enum class Formed : uint8_t { kBatch, kWait, kBusy };
   static constexpr uint64_t kAnyEpoch = UINT64_MAX;
 
-  ModelCore(std::unique_ptr<EngineModel> model, CoreOptions options) noexcept;
+  ModelCore(std::unique_ptr<EngineModel> model, CoreOptions options);
+  Status check_options();
   Status prepare();
   Formed try_form(Batch* batch, int64_t* wake_ns, uint64_t* epoch) noexcept;
   void drain_inbox(int64_t now_ns) noexcept;
@@ -172,6 +176,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   bool spin_for_work(uint64_t epoch) noexcept;
   void request_tick(int64_t when_ns) noexcept;
   void reap_ports() noexcept;
+  std::shared_ptr<Port> reap_one() noexcept;
   Status start_threads();
   void pump_all() noexcept;
 
@@ -185,6 +190,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   MappedArray<std::atomic<Port*>> owners_;
   SlotPool pool_;
   uint32_t home_slots_ = 0;
+  uint64_t room_ = 0;
   std::vector<uint64_t> home_;
   std::vector<uint64_t> row_bytes_;
 

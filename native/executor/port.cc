@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <new>
@@ -44,16 +45,26 @@ void add_one(std::atomic<uint64_t>& counter) noexcept {
 
 }  // namespace
 
-Port::Port(std::shared_ptr<ModelCore> core) noexcept
+Port::Port(std::shared_ptr<ModelCore> core, std::shared_ptr<PortMemory> memory) noexcept
     : core_(std::move(core)),
       output_count_(static_cast<uint32_t>(core_->spec().outputs.size())),
-      stride_(record_stride(output_count_)) {}
+      stride_(record_stride(output_count_)),
+      memory_(std::move(memory)),
+      records_(memory_->records),
+      staging_(memory_->staging) {}
 
 Port::~Port() = default;
 
-Status Port::create(std::shared_ptr<ModelCore> core, Wake wake, void* context, std::shared_ptr<Port>* out) {
-  auto port = std::shared_ptr<Port>(new (std::nothrow) Port(std::move(core)));
-  if (!port) return Status::error(Code::kOutOfMemory, "no memory for a port");
+Status Port::create(std::shared_ptr<ModelCore> core, Wake wake, void* context, std::shared_ptr<Port>* out) noexcept {
+  try {
+    return make(std::move(core), wake, context, out);
+  } catch (...) {
+    return Status::quiet(Code::kOutOfMemory, "no memory for a port");
+  }
+}
+
+Status Port::make(std::shared_ptr<ModelCore> core, Wake wake, void* context, std::shared_ptr<Port>* out) {
+  std::shared_ptr<Port> port(new Port(std::move(core), std::make_shared<PortMemory>()));
   ModelCore& owner = *port->core_;
   const uint32_t parts = owner.options().decoupled ? kParts : 0;
   const uint32_t slots = owner.slots();
@@ -65,7 +76,8 @@ Status Port::create(std::shared_ptr<ModelCore> core, Wake wake, void* context, s
   port->part_map_.store(parts == 0 ? 0 : ~uint64_t{0});
   bool mapped = port->ring_.initialise(std::bit_ceil(slots + parts)) && port->records_.map(records * port->stride_) &&
                 port->refs_.map(size_t{records} * std::max<uint32_t>(1, port->output_count_)) &&
-                port->messages_.map(records) && port->staging_.map(std::max<size_t>(1, owner.spec().inputs.size()));
+                port->messages_.map(records) && port->staging_.map(std::max<size_t>(1, owner.spec().inputs.size())) &&
+                port->memory_->shown.map(kTakeLimit) && port->unread_.map(slots);
   for (Histogram& stage : port->stages) mapped = mapped && stage.initialise();
   if (!mapped) return Status::error(Code::kOutOfMemory, "the system refused memory for a port");
   Status status = owner.add_port(port);
@@ -92,17 +104,40 @@ bool Port::mine(uint32_t slot, uint32_t generation) const noexcept {
 
 // Nobody else can take a slot out of this state, so it holds until the environment itself submits.
 bool Port::idle(uint32_t slot, uint32_t generation) const noexcept {
-  return slot < core_->slots() && core_->owner(slot).load(std::memory_order_relaxed) == this &&
+  return slot < core_->slots() && core_->owner(slot).load(std::memory_order_relaxed) == this && unread_[slot] == 0 &&
          core_->descriptor(slot).state.load() == RequestWord::make(generation, Phase::kIdle, false, 0);
 }
 
-Code Port::allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t bytes, uint64_t* offset) noexcept {
+// Whether the extents of a request, with one of `bytes` for `input`, fit into an otherwise empty slab.
+bool Port::fits(uint32_t slot, uint32_t input, uint64_t bytes, std::string* message) const noexcept {
+  uint64_t wanted = 0;
+  for (size_t index = 0; index < core_->spec().inputs.size(); ++index) {
+    const InputRecord& record = core_->input(slot, index);
+    const uint64_t held = record.extent == 0 ? 0 : Slab::extent_bytes(record.capacity);
+    if (__builtin_add_overflow(wanted, index == input ? Slab::extent_bytes(bytes) : held, &wanted)) return false;
+  }
+  if (wanted <= core_->room()) return true;
+  try {
+    // Home rows take up to a quarter of the slab, and an eighth of that for rounding.
+    const uint64_t home = core_->slab().size() - core_->room();
+    *message = "a request with tensors of " + std::to_string(wanted) + " bytes never fits into the memory of the " +
+               "model: of its " + std::to_string(core_->slab().size()) + " bytes, " + std::to_string(home) +
+               " are home rows; load it with memoryMb: " + std::to_string(((wanted + wanted / 2) >> 20) + 1) +
+               " or more";
+  } catch (...) {
+    message->clear();
+  }
+  return false;
+}
+
+Code Port::allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t bytes, uint64_t* offset,
+                    std::string* message) noexcept {
   if (!idle(slot, generation) || input >= core_->spec().inputs.size()) return Code::kSlotReleased;
   InputRecord& record = core_->input(slot, input);
   if (record.extent == 0 || record.capacity < bytes) {
     if (record.extent != 0) core_->slab().release(record.extent - 1);
     record.extent = 0;
-    if (bytes > core_->slab().size()) return Code::kOutOfMemory;
+    if (!fits(slot, input, bytes, message)) return Code::kOutOfMemory;
     const uint64_t found = core_->slab().allocate(bytes);
     if (found == Slab::kNowhere) return Code::kQueueFull;
     record.extent = found + 1;
@@ -191,6 +226,7 @@ Code Port::submit(const Submission& submission, std::string* message) noexcept {
     return Code::kSlotReleased;
   }
   observe_submit(now);
+  unread_[submission.slot] = 1;
   ++submitted_;
   ++in_flight_;
   add_one(counts.submitted);
@@ -203,6 +239,7 @@ bool Port::cancel(uint32_t slot, uint32_t generation) noexcept {
   const uint32_t level = core_->descriptor(slot).level;
   const Cancelled cancelled = core_->descriptor(slot).state.cancel(generation);
   if (cancelled == Cancelled::kNotThere) return false;
+  unread_[slot] = 0;  // no completion comes
   --in_flight_;
   add_one(counts.cancelled);
   if (cancelled == Cancelled::kFromQueue) core_->cancelled_in_queue(level);
@@ -235,6 +272,7 @@ uint32_t Port::take(uint32_t limit) noexcept {
     if (taken_count_ > 0) break;
   } while (!polling_ && ring_.arm());  // model: port.take.polling
   if (taken_count_ > 0) {
+    std::memcpy(shown(), taken_.data(), taken_count_ * sizeof(uint32_t));
     drained_ns_ = monotonic_ns();
     poll_since_ns_ = drained_ns_;
   }
@@ -260,12 +298,17 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
     futex_wake(&part_word_, INT32_MAX);                                                   // model: credits.wake
     return;
   }
+  unread_[record] = 0;
   --in_flight_;
   Descriptor& descriptor = core_->descriptor(record);
   const Phase phase = RequestWord::phase(descriptor.state.load());
   if (phase == Phase::kResult) {
     add_one(counts.succeeded);
-    const auto span = [](double from, double to) { return static_cast<int64_t>(to - from); };
+    // JS can write there: whatever stands there must be a time before it is a number of nanoseconds.
+    const auto span = [](double from, double to) {
+      const double ns = to - from;
+      return ns > 0 && ns < 9e18 ? static_cast<int64_t>(ns) : 0;
+    };
     const auto drained = static_cast<double>(drained_ns_);
     stages[0].record(span(h->submit_ns, h->leader_ns));
     stages[1].record(span(h->leader_ns, h->dispatch_ns));
@@ -290,8 +333,21 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
   }
 }
 
+// A request of this port that has ended and whose completion, or result, is still held: no native thread touches its
+// record. Parts and the record of run_sync() belong to the environment from take() or run_sync() on.
+bool Port::readable(uint32_t record) const noexcept {
+  if (record == sync_record_) return true;
+  if (record >= part_base_) {
+    return record < sync_record_ &&
+           std::find(taken_.begin(), taken_.begin() + taken_count_, record) != taken_.begin() + taken_count_;
+  }
+  const uint64_t word = core_->descriptor(record).state.load();
+  return core_->owner(record).load(std::memory_order_relaxed) == this && RequestWord::js_hold(word) &&
+         !RequestWord::pending(word);
+}
+
 const char* Port::error_message(uint32_t record) const noexcept {
-  if (record >= part_base_) return "";
+  if (record >= part_base_ || !readable(record)) return "";
   if (messages_[record] != nullptr && !messages_[record]->text.empty()) return messages_[record]->text.c_str();
   const RecordHeader* h = reinterpret_cast<const RecordHeader*>(records_.data() + size_t{record} * stride_);
   return h->kind == static_cast<uint32_t>(CompletionKind::kError) ? plain_sentence(static_cast<Code>(h->status)) : "";
@@ -302,7 +358,7 @@ void Port::drop_parts() noexcept {
 }
 
 const OutputRef* Port::output(uint32_t record, uint32_t index) const noexcept {
-  if (record > sync_record_ || index >= output_count_) return nullptr;
+  if (index >= output_count_ || !readable(record)) return nullptr;
   const OutputRef* ref = &refs_[size_t{record} * output_count_ + index];
   return ref->data == nullptr ? nullptr : ref;
 }
@@ -353,7 +409,10 @@ Code Port::run_sync(const Submission& submission, std::string* message) noexcept
   if (closed()) return Code::kModelClosed;
   if (!idle(submission.slot, submission.generation)) return Code::kSlotReleased;
   if (core_->engine_model().completion() != Completion::kSync || core_->options().decoupled) {
-    *message = "inferSync runs on the caller's thread, which this engine or model cannot do";
+    *message = Status::quiet(Code::kNotSupported,
+                             "inferSync runs on the caller's thread, which this engine or model "
+                             "cannot do")
+                   .message;
     return Code::kNotSupported;
   }
   const Code checked = check_inputs(*core_, submission, staging_.data(), message);
@@ -374,7 +433,7 @@ Code Port::run_sync(const Submission& submission, std::string* message) noexcept
   const Code code = sync_batch_->run_sync(this, submission.slot, submission.rows, sync_record_, now);
   if (code != Code::kOk) {
     const std::string& text = sync_batch_->status().message;
-    *message = text.empty() ? plain_sentence(code) : text;
+    *message = Status::quiet(code, text.empty() ? plain_sentence(code) : text.c_str()).message;
   }
   add_one(counts.submitted);
   add_one(code == Code::kOk ? counts.succeeded : counts.failed);

@@ -41,13 +41,20 @@ struct Submission {
   bool is_explicit = false;
 };
 
+// What the environment's JS has views on beside the slab. It holds it as well: its views may outlive the port.
+struct PortMemory {
+  MappedArray<std::byte> records;
+  MappedArray<StagedInput> staging;
+  MappedArray<uint32_t> shown;  // a copy of the record numbers of the last take()
+};
+
 class Port {
  public:
   using Wake = void (*)(void* context);
   static constexpr uint32_t kTakeLimit = 1024;
 
   // `wake` is called by native threads, behind the gate, when the ring goes from empty to not empty.
-  static Status create(std::shared_ptr<ModelCore> core, Wake wake, void* context, std::shared_ptr<Port>* out);
+  static Status create(std::shared_ptr<ModelCore> core, Wake wake, void* context, std::shared_ptr<Port>* out) noexcept;
   ~Port();
 
   ModelCore& core() const noexcept { return *core_; }
@@ -57,9 +64,10 @@ class Port {
   // Up to `limit` free slots of the core, with their generations.
   uint32_t lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noexcept;
 
-  // Memory for input `input` of an idle slot; kNowhere when the slab is full. Replaces an earlier extent if it is
-  // small.
-  Code allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t bytes, uint64_t* offset) noexcept;
+  // Memory for input `input` of an idle slot; kQueueFull when the slab is full now, kOutOfMemory with a sentence in
+  // `message` when the request does not fit however long one waits. Replaces an earlier extent if it is small.
+  Code allocate(uint32_t slot, uint32_t generation, uint32_t input, uint64_t bytes, uint64_t* offset,
+                std::string* message) noexcept;
   // Gives the extents of an idle slot back.
   void abandon(uint32_t slot, uint32_t generation) noexcept;
 
@@ -74,9 +82,12 @@ class Port {
   // Retires what the last take returned and returns how many completions came next: their records in taken(). When
   // there is none it arms the wake, unless the environment polls.
   uint32_t take(uint32_t limit) noexcept;
-  uint32_t* taken() noexcept { return taken_.data(); }
-  // The message of an error record of the current take.
+  const uint32_t* taken() const noexcept { return taken_.data(); }
+  // The same for JS, which may write there.
+  uint32_t* shown() noexcept { return memory_->shown.data(); }
+  // The message of an error record of the current take; "" for any other.
   const char* error_message(uint32_t record) const noexcept;
+  // An output of a record of the current take, of a claimed slot that has its result, or of run_sync(); else null.
   const OutputRef* output(uint32_t record, uint32_t index) const noexcept;
 
   // True after a submit: instead of sleeping until a wake, the environment should call look() in every turn of its
@@ -97,6 +108,7 @@ class Port {
   StagedInput* staging() noexcept { return staging_.data(); }
   std::byte* records() noexcept { return records_.data(); }
   size_t records_bytes() const noexcept { return records_.size(); }
+  const std::shared_ptr<PortMemory>& memory() const noexcept { return memory_; }
 
   // --- native threads ------------------------------------------------------------------------------------------
   RecordHeader* header(uint32_t record) noexcept {
@@ -132,9 +144,12 @@ class Port {
   std::array<Histogram, kStages> stages;
 
  private:
-  explicit Port(std::shared_ptr<ModelCore> core) noexcept;
+  Port(std::shared_ptr<ModelCore> core, std::shared_ptr<PortMemory> memory) noexcept;
+  static Status make(std::shared_ptr<ModelCore> core, Wake wake, void* context, std::shared_ptr<Port>* out);
   bool mine(uint32_t slot, uint32_t generation) const noexcept;
   bool idle(uint32_t slot, uint32_t generation) const noexcept;
+  bool readable(uint32_t record) const noexcept;
+  bool fits(uint32_t slot, uint32_t input, uint64_t bytes, std::string* message) const noexcept;
   void retire() noexcept;
   void retire_one(uint32_t record, int64_t resolved_ns) noexcept;
   void observe_submit(int64_t now_ns) noexcept;
@@ -148,10 +163,14 @@ class Port {
   void* wake_context_ = nullptr;
   WakeGate gate_;
   CompletionRing ring_;
-  MappedArray<std::byte> records_;
+  std::shared_ptr<PortMemory> memory_;
+  MappedArray<std::byte>& records_;
   MappedArray<OutputRef> refs_;
   MappedArray<SharedMessage*> messages_;
-  MappedArray<StagedInput> staging_;
+  MappedArray<StagedInput>& staging_;
+  // A slot's completion is on the way or not retired yet: it must not be submitted again, even by an environment that
+  // released it too early, since a record is in the ring once.
+  MappedArray<uint8_t> unread_;
   std::array<uint32_t, kTakeLimit> taken_{};
   uint32_t taken_count_ = 0;
   uint32_t part_base_ = 0;

@@ -13,6 +13,10 @@ namespace subten {
 void Timekeeper::add(ModelCore* core) {
   std::lock_guard lock(mutex_);
   cores_.push_back(core);
+  {
+    std::lock_guard grave(grave_mutex_);
+    buried_.reserve(cores_.size());
+  }
   if (!started_) {
     std::thread([this] { run(); }).detach();
     started_ = true;
@@ -36,37 +40,42 @@ bool Timekeeper::on_its_thread() const noexcept {
   return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
 }
 
-void Timekeeper::bury(std::shared_ptr<ModelCore> core) {
+void Timekeeper::bury(std::shared_ptr<ModelCore> core) noexcept {
   {
     std::lock_guard lock(grave_mutex_);
-    buried_.push_back(std::move(core));
+    // Buried before, it has its reference there, and this one is not the last.
+    if (std::find(buried_.begin(), buried_.end(), core) == buried_.end()) buried_.push_back(std::move(core));
   }
   word_.fetch_add(1, std::memory_order_seq_cst);
   futex_wake(&word_);
 }
 
+// A core that was buried is entered no more: one whose completions have all left goes, the others are looked at again
+// a little later. True when there are others.
+bool Timekeeper::drop_quiet() noexcept {
+  for (;;) {
+    std::shared_ptr<ModelCore> core;  // destroyed outside the locks, since its destructor comes back here
+    std::lock_guard lock(grave_mutex_);
+    const auto quiet = std::find_if(buried_.begin(), buried_.end(), [](const auto& each) { return each->quiet(); });
+    if (quiet == buried_.end()) return !buried_.empty();
+    core = std::move(*quiet);
+    buried_.erase(quiet);
+  }
+}
+
 void Timekeeper::run() noexcept {
   set_up_thread("subten-time", false);
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
-  std::vector<std::shared_ptr<ModelCore>> dying;
   for (;;) {
     const uint32_t word = word_.load(std::memory_order_seq_cst);
     // While it looks it counts as sleeping for ever: whoever arms meanwhile changes the word.
     sleeping_until_.store(INT64_MAX, std::memory_order_seq_cst);
     int64_t next = INT64_MAX;
     {
-      std::lock_guard lock(grave_mutex_);
-      for (auto& core : buried_) dying.push_back(std::move(core));
-      buried_.clear();
-    }
-    {
       std::lock_guard lock(mutex_);
       for (ModelCore* core : cores_) next = std::min(next, core->tick(monotonic_ns()));
     }
-    // Outside the locks, since a destructor comes back here. A core that was buried is entered no more: one whose
-    // completions have all left goes, the others are looked at again a little later.
-    std::erase_if(dying, [](const auto& core) { return core->quiet(); });
-    if (!dying.empty()) next = std::min(next, monotonic_ns() + 1'000'000);
+    if (drop_quiet()) next = std::min(next, monotonic_ns() + 1'000'000);
     sleeping_until_.store(next, std::memory_order_seq_cst);
     futex_wait(&word_, word, next);
   }

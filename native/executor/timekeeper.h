@@ -19,17 +19,20 @@ class Timekeeper {
   // After it returns the timekeeper does not touch `core` any more.
   void remove(ModelCore* core);
   // Drops a reference to a core on the timekeeper's thread, once no completion is inside it any more.
-  void bury(std::shared_ptr<ModelCore> core);
+  // Native threads come here: it allocates nothing.
+  void bury(std::shared_ptr<ModelCore> core) noexcept;
   // The thread must look at the cores again at `when_ns` at the latest. Lock-free, any thread.
   void arm(int64_t when_ns) noexcept;
   bool on_its_thread() const noexcept;
 
  private:
   void run() noexcept;
+  bool drop_quiet() noexcept;
 
   std::mutex mutex_;
   std::vector<ModelCore*> cores_;
   std::mutex grave_mutex_;  // apart from mutex_, which is held while cores are looked after
+  // Room for every core in cores_, each at most once.
   std::vector<std::shared_ptr<ModelCore>> buried_;
   bool started_ = false;
   std::atomic<std::thread::id> thread_{};

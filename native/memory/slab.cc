@@ -71,10 +71,15 @@ void Slab::flush_classes() noexcept {
   }
 }
 
-uint64_t Slab::allocate(uint64_t bytes) noexcept {
+uint64_t Slab::extent_bytes(uint64_t bytes) noexcept {
   if (bytes == 0) bytes = 1;
+  if (bytes > kMaxBytes) return UINT64_MAX;
+  return uint64_t{class_size(static_cast<uint32_t>((bytes + kAlignment - 1) / kAlignment))} * kAlignment;
+}
+
+uint64_t Slab::allocate(uint64_t bytes) noexcept {
   if (bytes > size()) return kNowhere;
-  const uint32_t wanted = class_size(static_cast<uint32_t>((bytes + kAlignment - 1) / kAlignment));
+  const auto wanted = static_cast<uint32_t>(extent_bytes(bytes) / kAlignment);
   uint32_t start = pop(class_of(wanted));
   if (start == SlabHeap::kNone) {
     std::lock_guard lock(heap_mutex_);

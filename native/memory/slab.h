@@ -32,6 +32,9 @@ class Slab {
   // Any thread.
   uint64_t allocate(uint64_t bytes) noexcept;
 
+  // Bytes that an extent of `bytes` takes up.
+  static uint64_t extent_bytes(uint64_t bytes) noexcept;
+
   // One reference more; the extent must be alive.
   void retain(uint64_t offset, uint32_t count = 1) noexcept;
   // One reference less; the last one frees the extent. Any thread.

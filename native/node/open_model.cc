@@ -1,5 +1,6 @@
 #include "node/open_model.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "engines/engine.h"
@@ -12,6 +13,12 @@ namespace subten {
 namespace {
 
 using ModelHandle = Napi::External<std::unique_ptr<EngineModel>>;
+// Tells our handles from those of other addons.
+constexpr napi_type_tag kModelTag = {0x7375'6274'656e'0001, 0x6d6f'6465'6c00'0001};
+// Most numbers in a list of settings; no configuration that was checked has more.
+constexpr uint32_t kMaxList = 1u << 16;
+// Times in settings: longer ones mean for ever, and may be added to the clock.
+constexpr int64_t kLongestNs = INT64_MAX / 2;
 
 class OpenWorker final : public Napi::AsyncWorker {
  public:
@@ -23,6 +30,15 @@ class OpenWorker final : public Napi::AsyncWorker {
   Napi::Promise promise() { return deferred_.Promise(); }
 
   void Execute() override {
+    try {
+      open();
+    } catch (...) {
+      status_ = Status::quiet(Code::kOutOfMemory, "there was no memory left to open the model");
+      model_.reset();
+    }
+  }
+
+  void open() {
     status_ = engine_->ensure_loaded(options_.library_path);
     if (!status_.is_ok()) return;
     // After the library's own exit handlers were registered, so that ours runs before them.
@@ -45,9 +61,10 @@ class OpenWorker final : public Napi::AsyncWorker {
     result.Set("metadata", metadata);
     result.Set("async", Napi::Boolean::New(env, model_->completion() != Completion::kSync));
     auto model = std::make_unique<std::unique_ptr<EngineModel>>(std::move(model_));
-    const Napi::Value handle =
+    ModelHandle handle =
         ModelHandle::New(env, model.get(), [](Napi::Env, std::unique_ptr<EngineModel>* owned) { delete owned; });
     model.release();  // the handle's now
+    handle.TypeTag(&kModelTag);
     result.Set("handle", handle);
     deferred_.Resolve(result);
   }
@@ -60,10 +77,20 @@ class OpenWorker final : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
 };
 
+// Each element of a list; none when there is no list.
+template <typename Visit>
+void for_each(const Napi::Object& object, const char* name, Visit visit) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsArray()) return;
+  const Napi::Array array = value.As<Napi::Array>();
+  const uint32_t length = std::min(array.Length(), kMaxList);
+  for (uint32_t i = 0; i < length; ++i) visit(array.Get(i));
+}
+
 LevelPolicy level_from_js(const Napi::Object& object) {
   LevelPolicy level;
-  level.max_queue_size = static_cast<uint32_t>(get_number(object, "maxQueueSize", 4096));
-  level.timeout_ns = static_cast<int64_t>(get_number(object, "timeoutUs", 0) * 1000);
+  level.max_queue_size = get_whole<uint32_t>(object, "maxQueueSize", 4096, UINT32_MAX);
+  level.timeout_ns = get_whole<int64_t>(object, "timeoutUs", 0, kLongestNs, 1000);
   level.timeout_delays = get_bool(object, "timeoutDelays");
   level.allow_timeout_override = get_bool(object, "allowTimeoutOverride");
   return level;
@@ -71,35 +98,40 @@ LevelPolicy level_from_js(const Napi::Object& object) {
 
 CoreOptions core_options_from_js(const Napi::Object& object) {
   CoreOptions options;
-  options.instances = static_cast<uint32_t>(get_number(object, "instances", 1));
-  options.wake = static_cast<WakeMode>(static_cast<uint8_t>(get_number(object, "wake", 0)) % 3);
-  options.memory_bytes = static_cast<uint64_t>(get_number(object, "memoryBytes", 64.0 * 1024 * 1024));
-  options.max_queue_size = static_cast<uint32_t>(get_number(object, "maxQueueSize", 4096));
+  options.instances = get_whole<uint32_t>(object, "instances", 1, UINT32_MAX);
+  options.wake = static_cast<WakeMode>(get_whole<uint32_t>(object, "wake", 0, 2));
+  options.memory_bytes = get_whole<uint64_t>(object, "memoryBytes", 64.0 * 1024 * 1024, uint64_t{1} << 62);
+  options.max_queue_size = get_whole<uint32_t>(object, "maxQueueSize", 4096, UINT32_MAX);
   options.poison = get_bool(object, "debug");
   options.decoupled = get_bool(object, "decoupled");
   options.info = get_string(object, "info");
   BatchSettings& batch = options.batch;
-  batch.max_batch_size = static_cast<uint32_t>(get_number(object, "maxBatchSize", 0));
+  batch.max_batch_size = get_whole<uint32_t>(object, "maxBatchSize", 0, INT32_MAX);
   batch.dynamic = get_bool(object, "dynamic");
-  batch.max_queue_delay_ns = static_cast<int64_t>(get_number(object, "maxQueueDelayUs", 0) * 1000);
-  batch.default_level = static_cast<uint32_t>(get_number(object, "defaultLevel", 1));
+  batch.max_queue_delay_ns = get_whole<int64_t>(object, "maxQueueDelayUs", 0, kLongestNs, 1000);
+  batch.default_level = get_whole<uint32_t>(object, "defaultLevel", 1, UINT32_MAX);
   batch.preserve_ordering = get_bool(object, "preserveOrdering");
-  const Napi::Array preferred = object.Get("preferred").As<Napi::Array>();
-  for (uint32_t i = 0; i < preferred.Length(); ++i) {
-    batch.preferred.push_back(preferred.Get(i).As<Napi::Number>().Uint32Value());
-  }
-  std::sort(batch.preferred.begin(), batch.preferred.end());
-  const Napi::Array levels = object.Get("levels").As<Napi::Array>();
+  for_each(object, "preferred", [&](const Napi::Value& rows) {
+    if (rows.IsNumber()) batch.preferred.push_back(rows.As<Napi::Number>().Uint32Value());
+  });
   batch.levels.clear();
-  for (uint32_t i = 0; i < levels.Length(); ++i)
-    batch.levels.push_back(level_from_js(levels.Get(i).As<Napi::Object>()));
+  for_each(object, "levels", [&](const Napi::Value& level) {
+    if (level.IsObject()) batch.levels.push_back(level_from_js(level.As<Napi::Object>()));
+  });
   if (batch.levels.empty()) batch.levels.push_back(LevelPolicy{});
   return options;
 }
 
-}  // namespace
+Napi::Value type_error(Napi::Env env, const char* message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
 
-Napi::Value open_model(const Napi::CallbackInfo& info) {
+bool is_model(const Napi::Value& value) {
+  return value.IsExternal() && value.As<ModelHandle>().CheckTypeTag(&kModelTag);
+}
+
+Napi::Value open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const Napi::Object object = info[0].As<Napi::Object>();
   auto deferred = Napi::Promise::Deferred::New(env);
@@ -115,13 +147,17 @@ Napi::Value open_model(const Napi::CallbackInfo& info) {
   options.library_path = get_string(object, "libraryPath");
   options.config_inputs = tensors_from_js(object.Get("inputs"));
   options.config_outputs = tensors_from_js(object.Get("outputs"));
-  options.max_batch_size = static_cast<int32_t>(get_number(object, "maxBatchSize", 0));
-  const Napi::Array parameters = object.Get("parameters").As<Napi::Array>();
-  for (uint32_t i = 0; i < parameters.Length(); ++i) {
-    const Napi::Array pair = parameters.Get(i).As<Napi::Array>();
-    options.parameters.emplace_back(pair.Get(0u).As<Napi::String>().Utf8Value(),
-                                    pair.Get(1u).As<Napi::String>().Utf8Value());
-  }
+  options.max_batch_size = get_whole<int32_t>(object, "maxBatchSize", 0, INT32_MAX);
+  for_each(object, "parameters", [&](const Napi::Value& parameter) {
+    if (!parameter.IsArray()) return;
+    const Napi::Array pair = parameter.As<Napi::Array>();
+    const Napi::Value name = pair.Get(0u);
+    const Napi::Value value = pair.Get(1u);
+    if (name.IsString() && value.IsString()) {
+      options.parameters.emplace_back(name.As<Napi::String>().Utf8Value(), value.As<Napi::String>().Utf8Value());
+    }
+  });
+  if (env.IsExceptionPending()) return env.Undefined();  // a getter threw
   auto worker = std::make_unique<OpenWorker>(env, engine, std::move(options));
   const Napi::Promise promise = worker->promise();
   worker->Queue();
@@ -129,24 +165,50 @@ Napi::Value open_model(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-Napi::Value create_port(const Napi::CallbackInfo& info) {
+Napi::Value create(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  // Getters of the caller may run in there, and may even use the same handle: the model is taken afterwards.
+  CoreOptions options = core_options_from_js(info[1].As<Napi::Object>());
+  if (env.IsExceptionPending()) return env.Undefined();
   std::unique_ptr<EngineModel> model = std::move(*info[0].As<ModelHandle>().Data());
   if (!model) return to_js(env, Status::error(Code::kModelClosed, "this model handle was used already"));
   std::shared_ptr<ModelCore> core;
-  Status status = ModelCore::create(std::move(model), core_options_from_js(info[1].As<Napi::Object>()), &core);
+  Status status = ModelCore::create(std::move(model), std::move(options), &core);
   if (!status.is_ok()) return to_js(env, status);
   Napi::Value port = PortObject::create(env, core, info[2].As<Napi::Function>(), &status);
   return status.is_ok() ? port : to_js(env, status);
 }
 
-Napi::Value attach_port(const Napi::CallbackInfo& info) {
+Napi::Value attach(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const std::shared_ptr<ModelCore> core = process_state().registry.find(info[0].As<Napi::String>().Utf8Value());
   Status status = core ? Status::ok() : Status::error(Code::kModelClosed, "the model of this token is closed");
   Napi::Value port;
   if (core) port = PortObject::create(env, core, info[1].As<Napi::Function>(), &status);
   return status.is_ok() ? port : to_js(env, status);
+}
+
+}  // namespace
+
+Napi::Value open_model(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsObject()) return type_error(env, "openModel needs an object of settings");
+  return {env, or_out_of_memory(env, [&]() -> napi_value { return open(info); })};
+}
+
+Napi::Value create_port(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!is_model(info[0])) return type_error(env, "createPort needs the handle that openModel gave");
+  if (!info[1].IsObject()) return type_error(env, "createPort needs an object of settings");
+  if (!info[2].IsFunction()) return type_error(env, "createPort needs a function to wake");
+  return {env, or_out_of_memory(env, [&]() -> napi_value { return create(info); })};
+}
+
+Napi::Value attach_port(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsString()) return type_error(env, "attachPort needs the id of a token");
+  if (!info[1].IsFunction()) return type_error(env, "attachPort needs a function to wake");
+  return {env, or_out_of_memory(env, [&]() -> napi_value { return attach(info); })};
 }
 
 }  // namespace subten

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <vector>
 
 #include "executor/process_state.h"
@@ -151,9 +152,10 @@ struct PortCalls {
     if (port == nullptr) return integer(env, failure(Code::kModelClosed));
     uint64_t offset = 0;
     const double bytes = call.number[3];
+    std::string* message = call.self->message();
     if (!(bytes >= 0) || bytes > 9e15) return integer(env, failure(Code::kOutOfMemory));
     const Code code = port->allocate(whole(call.number[0]), whole(call.number[1]), whole(call.number[2]),
-                                     static_cast<uint64_t>(bytes), &offset);
+                                     static_cast<uint64_t>(bytes), &offset, message);
     return code == Code::kOk ? number(env, static_cast<double>(offset)) : integer(env, failure(code));
   }
 
@@ -204,12 +206,13 @@ struct PortCalls {
   }
 
   // A view on slab memory with an ArrayBuffer of its own, so that it can be taken away again by detach(). Null when the
-  // environment is being terminated.
-  static napi_value external(napi_env env, PortObject* self, void* data, size_t bytes) {
-    auto* keep = new std::shared_ptr<Slab>(self->slab_);
+  // environment is being terminated. `owner` is what the memory belongs to.
+  static napi_value external(napi_env env, std::shared_ptr<void> owner, void* data, size_t bytes) {
+    auto* keep = new (std::nothrow) std::shared_ptr<void>(std::move(owner));
     napi_value result;
+    if (keep == nullptr) return nullptr;
     if (napi_create_external_arraybuffer(
-            env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Slab>*>(hint); },
+            env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<void>*>(hint); },
             keep, &result) != napi_ok) {
       keep->reset();  // not deleted: the finalizer may come all the same, if the environment ended half-way
       return nullptr;
@@ -225,7 +228,7 @@ struct PortCalls {
         offset + bytes > static_cast<double>(call.self->slab_->size())) {
       return nullptr;
     }
-    return external(env, call.self, call.self->slab_->data() + static_cast<uint64_t>(offset),
+    return external(env, call.self->slab_, call.self->slab_->data() + static_cast<uint64_t>(offset),
                     static_cast<size_t>(bytes));
   }
 
@@ -238,13 +241,15 @@ struct PortCalls {
   static napi_value share(napi_env env, napi_callback_info info) {
     const auto call = read<1>(env, info);
     Port* port = call.self->port();
-    return Napi::String::New(env, port == nullptr ? "" : port->core().share());
+    return or_out_of_memory(env, [&]() -> napi_value {
+      return Napi::String::New(env, port == nullptr ? std::string() : port->core().share());
+    });
   }
 
   // 0: in flight only, 1: always, 2: never.
   static napi_value keep(napi_env env, napi_callback_info info) {
     const auto call = read<1>(env, info);
-    call.self->keep_ = static_cast<PortObject::Keep>(static_cast<uint8_t>(call.number[0]) % 3);
+    call.self->keep_ = static_cast<PortObject::Keep>(whole(call.number[0]) % 3);
     if (call.self->port() != nullptr) call.self->keep_alive();
     return nullptr;
   }
@@ -262,8 +267,10 @@ struct PortCalls {
   }
 
   static napi_value stats(napi_env env, napi_callback_info info);
+  static napi_value stats_(napi_env env, napi_callback_info info);
   static napi_value reset_stats(napi_env env, napi_callback_info info);
   static napi_value close(napi_env env, napi_callback_info info);
+  static napi_value close_(napi_env env, napi_callback_info info);
 
   static void add_function(Napi::Env env, Napi::Object object, PortObject* self, const char* name, napi_callback call) {
     napi_value function;
@@ -301,6 +308,10 @@ class EndWaiter final : public Napi::AsyncWorker {
 }  // namespace
 
 napi_value PortCalls::close(napi_env env, napi_callback_info info) {
+  return or_out_of_memory(env, [&] { return close_(env, info); });
+}
+
+napi_value PortCalls::close_(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   PortObject* self = call.self;
   Napi::Env napi(env);
@@ -344,6 +355,10 @@ void add_pairs(Napi::Env env, Napi::Array* stages, uint32_t stage, const std::ve
 // { counts: [submitted, succeeded, failed, cancelled, expired, refused], batches: [count, rows, inPlace, reasons…],
 //   stages: Float64Array[] of [sum, max, value, count, value, count, …] in nanoseconds, memory: [bytes, used] }
 napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
+  return or_out_of_memory(env, [&] { return stats_(env, info); });
+}
+
+napi_value PortCalls::stats_(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   Port* port = call.self->port();
   Napi::Env napi(env);
@@ -422,13 +437,14 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
   Port* port = self->port();
   ModelCore& core = port->core();
   const auto memory = [&](void* data, size_t bytes) {
-    napi_value buffer = PortCalls::external(env, self, data, bytes);
+    napi_value buffer = PortCalls::external(env, port->memory(), data, bytes);
     if (buffer == nullptr) throw Napi::Error::New(env);
     return Napi::Value(env, buffer);
   };
-  object.Set("slab", memory(core.slab().data(), core.slab().size()));
+  object.Set("slab",
+             Napi::Value(env, PortCalls::external(env, core.slab_pointer(), core.slab().data(), core.slab().size())));
   object.Set("records", memory(port->records(), port->records_bytes()));
-  object.Set("taken", memory(port->taken(), Port::kTakeLimit * sizeof(uint32_t)));
+  object.Set("taken", memory(port->shown(), Port::kTakeLimit * sizeof(uint32_t)));
   object.Set("staging", memory(port->staging(), std::max<size_t>(1, core.spec().inputs.size()) * sizeof(StagedInput)));
   object.Set("stride", Napi::Number::New(env, static_cast<double>(record_stride(core.spec().outputs.size()))));
   object.Set("slots", Napi::Number::New(env, core.slots()));

@@ -1,22 +1,30 @@
 #include "node/values.h"
 
+#include <algorithm>
+
 namespace subten {
 
 std::vector<TensorSpec> tensors_from_js(const Napi::Value& value) {
   std::vector<TensorSpec> tensors;
   if (!value.IsArray()) return tensors;
   const Napi::Array array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::Object object = array.Get(i).As<Napi::Object>();
+  // One more than a model may have is enough to be refused.
+  const uint32_t length = std::min<uint32_t>(array.Length(), kMaxTensors + 1);
+  for (uint32_t i = 0; i < length; ++i) {
+    const Napi::Value element = array.Get(i);
+    if (!element.IsObject()) continue;
+    const Napi::Object object = element.As<Napi::Object>();
     TensorSpec tensor;
     tensor.name = get_string(object, "name");
-    const auto type = static_cast<size_t>(get_number(object, "type", 0));
+    const auto type = get_whole<uint32_t>(object, "type", 0, UINT32_MAX);
     tensor.type = static_cast<DataType>(type < kDataTypeCount ? type : 0);
     tensor.optional = get_bool(object, "optional");
     tensor.ragged = get_bool(object, "ragged");
-    const Napi::Array shape = object.Get("shape").As<Napi::Array>();
-    for (uint32_t dim = 0; dim < shape.Length(); ++dim) {
-      tensor.shape.push_back(shape.Get(dim).As<Napi::Number>().Int64Value());
+    const Napi::Value shape = object.Get("shape");
+    const uint32_t rank = shape.IsArray() ? std::min<uint32_t>(shape.As<Napi::Array>().Length(), kMaxRank + 1) : 0;
+    for (uint32_t dim = 0; dim < rank; ++dim) {
+      const Napi::Value size = shape.As<Napi::Array>().Get(dim);
+      tensor.shape.push_back(size.IsNumber() ? std::max<int64_t>(-1, size.As<Napi::Number>().Int64Value()) : -1);
     }
     tensors.push_back(std::move(tensor));
   }

@@ -29,9 +29,29 @@ inline double get_number(const Napi::Object& object, const char* name, double ot
   return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : otherwise;
 }
 
+// A whole number from 0 to `most`; what lies outside becomes the nearest of them, what is no number 0.
+template <typename T>
+T get_whole(const Napi::Object& object, const char* name, double otherwise, T most, double scale = 1) {
+  const double number = get_number(object, name, otherwise) * scale;
+  if (!(number > 0)) return 0;
+  // `most` may be rounded up on its way to a double.
+  return number >= static_cast<double>(most) ? most : static_cast<T>(number);
+}
+
 inline bool get_bool(const Napi::Object& object, const char* name) {
   const Napi::Value value = object.Get(name);
   return value.IsBoolean() && value.As<Napi::Boolean>().Value();
+}
+
+// No exception may leave a function that JS calls: without memory it throws a JS error.
+template <typename Call>
+napi_value or_out_of_memory(napi_env env, Call call) noexcept {
+  try {
+    return call();
+  } catch (...) {
+    napi_throw_error(env, "OUT_OF_MEMORY", "there was no memory left for this call");
+    return nullptr;
+  }
 }
 
 std::vector<TensorSpec> tensors_from_js(const Napi::Value& value);

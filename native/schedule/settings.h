@@ -24,9 +24,10 @@ struct BatchSettings {
   std::vector<LevelPolicy> levels{LevelPolicy{}};  // levels[0] is priority 1
   bool preserve_ordering = false;
 
-  // Most requests, and most rows, that one batch can have.
+  // Most rows, and most requests, that one batch can have: no more than there can be slots, however large the batch.
+  static constexpr uint32_t kMaxRequests = 1u << 16;
   uint32_t batch_capacity() const noexcept { return std::max<uint32_t>(1, max_batch_size); }
-  uint32_t requests_capacity() const noexcept { return dynamic ? batch_capacity() : 1; }
+  uint32_t requests_capacity() const noexcept { return dynamic ? std::min(batch_capacity(), kMaxRequests) : 1; }
 };
 
 }  // namespace subten

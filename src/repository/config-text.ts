@@ -4,6 +4,7 @@ import { type ConfigDocument, type ConfigFields, configError } from './config-do
 import { toWritten } from './plain.js'
 import { messageInfo, reflectedType } from './reflection.js'
 import { locate, type Place, placeOf, TextProblem } from './text-locator.js'
+import { tokenize } from './text-tokens.js'
 import { wholeFile } from './whole-file.js'
 
 /** No real configuration comes near; a larger file is some other file. */
@@ -32,7 +33,9 @@ export function parseConfig(text: string, file: string): ConfigDocument {
     const text = error instanceof Error ? error.message : String(error)
     const line = /\(line (\d+)\)$/.exec(text)?.[1]
     const problem = text.replace(/ \(line \d+\)$/, '')
-    throw configError({ file, line: line === undefined ? undefined : Number(line) }, [], problem, { cause: error })
+    throw configError({ file, line: line === undefined ? lineOfBytes(content) : Number(line) }, [], problem, {
+      cause: error,
+    })
   }
   const origin: ConfigDocument['origin'] = (path) => ({ file, line: placeOf(places, path).line })
   const fields = toWritten('ModelConfig', message, (path, problem) => {
@@ -76,6 +79,28 @@ export async function readConfigFile(file: string): Promise<ConfigDocument | und
 /** Writes settings as a config.pbtxt that {@link parseConfig}, and Triton, read. */
 export function formatConfig(fields: ConfigFields): string {
   return `${textformat.toText(reflectedType('ModelConfig'), fields)}\n`
+}
+
+/** The line of the first string whose escaped bytes are not UTF-8: protobuf.js refuses it without saying where. */
+function lineOfBytes(content: string): number {
+  let line = 1
+  for (const token of tokenize(content)) {
+    if (token.kind === 'end') break
+    line = token.line
+    if (token.kind !== 'string' || !/\\(?:[0-7]|[xX])/.test(token.text)) continue
+    const bytes = token.text.replace(/\\(?:([0-7]{1,3})|[xX]([0-9A-Fa-f]{1,2}))/g, (_, octal?: string, hex?: string) =>
+      String.fromCharCode(
+        (octal === undefined ? Number.parseInt(hex as string, 16) : Number.parseInt(octal, 8)) & 0xff,
+      ),
+    )
+    try {
+      // Other characters of the string are text already; only those of the escapes are bytes.
+      new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(bytes.replace(/[^\0-\xff]/g, ''), 'latin1'))
+    } catch {
+      return line
+    }
+  }
+  return line
 }
 
 function tooLarge(file: string) {

@@ -2,6 +2,9 @@ import { type ConfigDocument, documentError } from './config-document.js'
 import type { ModelConfig, QueuePolicy } from './config-types.js'
 import type { FieldPath } from './field-path.js'
 
+/** Each level has a queue of its own. */
+const MAX_LEVELS = 65_535
+
 type Fail = (path: FieldPath, problem: string, remedy?: string) => never
 
 /** Checks `dynamic_batching` and what else decides when a request runs. */
@@ -49,6 +52,8 @@ function preferredSizes(sizes: readonly number[], path: FieldPath, config: Model
 
 function priorities(batching: NonNullable<ModelConfig['dynamic_batching']>, fail: Fail): void {
   const { priority_levels: levels, default_priority_level: level } = batching
+  if (levels > MAX_LEVELS)
+    fail(['dynamic_batching', 'priority_levels'], `${levels} is above the limit of ${MAX_LEVELS}`)
   const range = levels === 0 ? 'priority_levels is not set' : `the levels are 1 to ${levels}`
   if (levels > 0 && level === 0) {
     fail(['dynamic_batching'], `priority_levels needs a default_priority_level; ${range}`)

@@ -11,6 +11,8 @@ export interface ReadyInput {
 
 const encoder = new TextEncoder()
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object
+/** The length of a typed array, whatever its caller says: it may have a `length` of its own. */
+export const lengthOf = Object.getOwnPropertyDescriptor(typedArray, 'length')?.get as () => number
 /** The name of a typed array's own kind, whatever its prototype says; undefined for a DataView. */
 const arrayKind = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)?.get as () => string | undefined
 
@@ -30,15 +32,18 @@ export function readyInput(spec: TensorSpec, value: InputValue, batching: boolea
   if (!isArrayOf(spec.datatype, data)) {
     throw invalid(spec, `is ${describe(data)}, ${spec.datatype} needs ${arrayName(spec.datatype)}`)
   }
-  const shape = given.shape === undefined ? inferShape(spec, data.length, batching) : checkShape(spec, given.shape)
+  const wanted = given.shape
+  const length = lengthOf.call(data) // after the accessors of the caller
+  const shape = wanted === undefined ? inferShape(spec, length, batching) : checkShape(spec, wanted)
   const elements = product(shape)
-  if (elements !== data.length) {
-    throw invalid(spec, `has ${data.length} elements, shape [${shape}] needs ${elements}`)
+  if (elements !== length) {
+    throw invalid(spec, `has ${length} elements, shape [${shape}] needs ${elements}`)
   }
+  const bytes = length * STORAGE[spec.datatype].bytes
   return {
     shape,
-    bytes: data.byteLength,
-    write: (target) => target.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+    bytes,
+    write: (target) => target.set(new Uint8Array(data.buffer, data.byteOffset, bytes)),
   }
 }
 

@@ -5,7 +5,7 @@ import { type NumericData, STORAGE } from './datatype.js'
 import { NATIVE_CODES } from './error-table.js'
 import { errorFromNative, SubtenError } from './errors.js'
 import { Failure } from './failure.js'
-import { type ReadyInput, readyInput } from './inputs.js'
+import { lengthOf, type ReadyInput, readyInput } from './inputs.js'
 import { OutputReader, type SlabView } from './outputs.js'
 import { KIND, MAX_RANK, propertyName, STAGED_BYTES, WORD } from './record.js'
 import { reshape } from './reshape.js'
@@ -303,8 +303,8 @@ export class Port {
     for (let i = 0; i < home.length; i++) {
       const { name, view, start, length, array } = home[i] as (typeof home)[number]
       const value = inputs[name]
-      if (!ArrayBuffer.isView(value) || !(value instanceof array) || (value as NumericData).length !== length)
-        return false
+      // By the array's own accessor: a `length` of the caller's may lie, and the row of another request is next.
+      if (!ArrayBuffer.isView(value) || !(value instanceof array) || lengthOf.call(value) !== length) return false
       ;(view as Float32Array).set(value as Float32Array, start + slot * length)
     }
     return true
@@ -572,6 +572,15 @@ export class Port {
     clearTimeout(this.#waitTimer)
     const { slab, records, taken, staging } = this.native
     const ended = this.native.close()
+    // A request that an accessor of its caller began while the model was being closed: nobody else ends it.
+    for (const pending of this.#pendings) pending?.settle(Failure.of('MODEL_CLOSED', 'the model is closed'))
+    for (const { pending, timer } of this.#waiting.splice(0)) {
+      clearTimeout(timer)
+      pending.settle(Failure.of('MODEL_CLOSED', 'the model is closed'))
+    }
+    this.#pendings.length = 0
+    this.#inFlight = 0
+    busy.delete(this)
     for (const buffer of [slab, records, taken, staging]) this.native.detach(buffer)
     await ended
   }

@@ -195,7 +195,8 @@ TEST(Core, a_slot_that_is_queued_or_running_cannot_be_submitted_again) {
   EXPECT_EQ(client.port->submit(submission, &message), Code::kSlotReleased);
   EXPECT_EQ(client.port->run_sync(submission, &message), Code::kSlotReleased);
   uint64_t offset = 0;
-  EXPECT_EQ(client.port->allocate(submission.slot, submission.generation, 0, 64, &offset), Code::kSlotReleased);
+  EXPECT_EQ(client.port->allocate(submission.slot, submission.generation, 0, 64, &offset, &message),
+            Code::kSlotReleased);
   EXPECT_EQ(client.drain().size(), 1u);
   client.close();
 }

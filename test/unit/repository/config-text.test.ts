@@ -30,6 +30,12 @@ describe('reading config.pbtxt', () => {
     expect(fields.optimization?.input_pinned_memory?.enable).toBe(false)
   })
 
+  test('escaped bytes that are no UTF-8 are refused with the line of their string', () => {
+    const error = thrown(() => parse('name: "a\\303\\251"\n\nplatform: "\\777x"\n'))
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID', details: { file: FILE, line: 3 } })
+    expect(parse('name: "\\303\\251"').fields.name).toBe('\u00e9')
+  })
+
   test('separators, angle brackets, one value for a list, hexadecimal and octal numbers are taken', () => {
     const { fields } = parse(sample('priorities'))
     expect(fields.input?.map((io) => io.dims)).toEqual([[-1], [-1]])

@@ -33,7 +33,6 @@ export const full = [
   { model: 'request_word', check: 'slots_return', defines: ['ROUNDS=1', 'ROUNDS_OF_SECOND=1'] },
   { model: 'request_word', check: 'safety' },
   { model: 'instances', check: 'safety', defines: ['PORTS=2'] },
-  { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'EACH=2', 'LONG=1', 'TICKS=1'] },
 ]
 
 const assertion = 'assertion violated'

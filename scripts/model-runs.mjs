@@ -5,6 +5,7 @@ export const properties = [
   { model: 'request_word', check: 'safety', defines: ['ROUNDS=2', 'ROUNDS_OF_SECOND=0'] },
   { model: 'request_word', check: 'safety', defines: ['ROUNDS=1', 'ROUNDS_OF_SECOND=1'] },
   { model: 'request_word', check: 'slots_return', defines: ['ROUNDS=2', 'ROUNDS_OF_SECOND=0'] },
+  { model: 'slot_pool', check: 'safety', defines: ['STEPS=5'] },
   { model: 'inbox', check: 'safety' },
   { model: 'inbox', check: 'all_taken' },
   { model: 'instances', check: 'all_end', defines: ['PORTS=2', 'INSTANCES=1'] },
@@ -32,7 +33,6 @@ export const full = [
   { model: 'request_word', check: 'slots_return', defines: ['ROUNDS=1', 'ROUNDS_OF_SECOND=1'] },
   { model: 'request_word', check: 'safety' },
   { model: 'instances', check: 'safety', defines: ['PORTS=2'] },
-  { model: 'instances', check: 'all_end', defines: ['PORTS=1', 'EACH=2', 'LONG=1', 'TICKS=1'] },
 ]
 
 const assertion = 'assertion violated'
@@ -82,6 +82,7 @@ export const bugs = [
     finds: cycle,
     defines: ['ROUNDS_OF_SECOND=0'],
   },
+  { model: 'slot_pool', bug: 'BUG_POOL_NO_TAG', check: 'safety', finds: assertion, defines: ['STEPS=5'] },
   { model: 'inbox', bug: 'BUG_INBOX_PUSH_STORES', check: 'safety', finds: assertion },
   { model: 'inbox', bug: 'BUG_INBOX_TAKE_STORES', check: 'all_taken', finds: cycle },
   { model: 'inbox', bug: 'BUG_TOKEN_TRY_LOCK_STORES', check: 'safety', finds: assertion },

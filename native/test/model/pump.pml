@@ -15,7 +15,6 @@
 #define CAPACITY 1 /* 2: a batch of one waits for company until the timekeeper comes */
 #endif
 #define REQUESTS PORTS
-#define ENGINES 1
 #define NONE 255
 #define ALL 255
 #define bit(i) (1 << (i))

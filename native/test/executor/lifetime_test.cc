@@ -158,9 +158,9 @@ TEST(Core, a_slot_that_an_instance_is_returning_is_not_returned_by_the_closing_p
   ASSERT_TRUE(goes.lease(&submission));
   submission.staged = true;
   uint64_t offset = 0;
-  ASSERT_EQ(goes.port->allocate(submission.slot, submission.generation, 0, 32 << 20, &offset), Code::kOk);
-  *goes.port->staging() = {1, 0, 2, {1, 64}};
   std::string message;
+  ASSERT_EQ(goes.port->allocate(submission.slot, submission.generation, 0, 32 << 20, &offset, &message), Code::kOk);
+  *goes.port->staging() = {1, 0, 2, {1, 64}};
   ASSERT_EQ(goes.port->submit(submission, &message), Code::kOk) << message;
   gate.wait_until_running();
   ASSERT_TRUE(goes.port->cancel(submission.slot, submission.generation));

@@ -275,6 +275,16 @@ void ModelCore::reap_ports() noexcept {
   }
 }
 
+void ModelCore::ask_for_slots(Port* port) noexcept {
+  // Once a millisecond: whoever is refused may try again at once, and the others have their own work to do.
+  const int64_t now = monotonic_ns();
+  int64_t asked = asked_ns_.load(std::memory_order_relaxed);
+  if (now - asked < 1'000'000 || !asked_ns_.compare_exchange_strong(asked, now, std::memory_order_relaxed)) return;
+  each_port([&](Port& other) {
+    if (&other != port) other.ask_for_slots();
+  });
+}
+
 void ModelCore::reset_stats() noexcept {
   const auto clear = [](PortCounts& counts) {
     for (auto* count :

@@ -106,6 +106,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
     std::lock_guard lock(ports_mutex_);
     for (const auto& port : ports_) visit(*port);
   }
+  // `port` found no free slot: the others, idle ones as well, are woken to give back what they do not need.
+  void ask_for_slots(Port* port) noexcept;
   // True when one open port is left: closing it ends the core.
   bool last_port() noexcept {
     std::lock_guard lock(ports_mutex_);
@@ -207,6 +209,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::mutex order_mutex_;  // preserve_ordering only
   uint64_t order_next_ = 0;
   std::vector<Batch*> order_waiting_;
+
+  std::atomic<int64_t> asked_ns_{0};  // when ports were last asked for slots
 
   std::mutex ports_mutex_;
   std::vector<std::shared_ptr<Port>> ports_;

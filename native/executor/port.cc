@@ -81,7 +81,25 @@ uint32_t Port::lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noe
     slots[count] = slot;
     generations[count++] = RequestWord::generation(core_->descriptor(slot).state.load());
   }
+  if (count == 0 && limit > 0 && !closed()) core_->ask_for_slots(this);
   return count;
+}
+
+void Port::give_back(const uint32_t* slots, const uint32_t* generations, uint32_t count) noexcept {
+  // Before the slots go: whoever finds none from here on asks again.
+  std::atomic_ref(taken_[kWanted]).store(0, std::memory_order_relaxed);
+  // The last one first, so that the next lease is a run of neighbours again.
+  while (count-- > 0) {
+    if (idle(slots[count], generations[count])) core_->recycle_to_pool(slots[count]);
+  }
+}
+
+void Port::ask_for_slots() noexcept {
+  // relaxed: the wake orders it; an environment that reads it a drain late is woken again.
+  std::atomic_ref(taken_[kWanted]).store(1, std::memory_order_relaxed);
+  if (!gate_.enter()) return;
+  wake_(wake_context_);
+  gate_.leave();
 }
 
 bool Port::mine(uint32_t slot, uint32_t generation) const noexcept {

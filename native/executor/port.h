@@ -55,7 +55,10 @@ class Port {
 
   // --- environment ---------------------------------------------------------------------------------------------
   // Up to `limit` free slots of the core, with their generations.
+  // None is free: the other ports are asked for those that they do not need.
   uint32_t lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noexcept;
+  // Returns leased slots that are idle to the core, as another port may need them.
+  void give_back(const uint32_t* slots, const uint32_t* generations, uint32_t count) noexcept;
 
   // Memory for input `input` of an idle slot; kNowhere when the slab is full. Replaces an earlier extent if it is
   // small.
@@ -76,6 +79,8 @@ class Port {
   static constexpr int32_t kPollAgain = -1;
   int32_t take(uint32_t limit, bool polling) noexcept;
   uint32_t* taken() noexcept { return taken_.data(); }
+  // Behind the records in taken(): not 0 when another port has asked for slots.
+  static constexpr uint32_t kWanted = kTakeLimit;
   // The message of an error record of the current take.
   const char* error_message(uint32_t record) const noexcept;
   const OutputRef* output(uint32_t record, uint32_t index) const noexcept;
@@ -107,6 +112,8 @@ class Port {
   // Puts a record into the ring; call wake() after the last one.
   void push(uint32_t record) noexcept { ring_.push(record); }
   void wake() noexcept;
+  // Another port is out of slots: asks this one's environment to give back what it does not need.
+  void ask_for_slots() noexcept;
   // The native side is done with `count` requests of this port: the last touch.
   void finished(uint64_t count) noexcept { finished_.fetch_add(count, std::memory_order_seq_cst); }
   // Gives back what record `record` holds: outputs and an error message.
@@ -147,7 +154,7 @@ class Port {
   MappedArray<OutputRef> refs_;
   MappedArray<SharedMessage*> messages_;
   MappedArray<StagedInput> staging_;
-  std::array<uint32_t, kTakeLimit> taken_{};
+  std::array<uint32_t, kTakeLimit + 1> taken_{};
   uint32_t taken_count_ = 0;
   uint32_t part_base_ = 0;
   uint32_t sync_record_ = 0;

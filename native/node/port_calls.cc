@@ -132,6 +132,29 @@ struct PortCalls {
     return integer(env, static_cast<int32_t>(count));
   }
 
+  // (pairs: Uint32Array, count): slots and generations as lease() gave them go back to the core.
+  static napi_value give_back(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    Port* port = call.self->port();
+    napi_typedarray_type type;
+    size_t length = 0;
+    void* data = nullptr;
+    if (port == nullptr ||
+        napi_get_typedarray_info(env, call.value[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
+        type != napi_uint32_array) {
+      return nullptr;
+    }
+    std::array<uint32_t, 256> slots;
+    std::array<uint32_t, 256> generations;
+    const size_t count = std::min<size_t>({256, length / 2, whole(call.number[1])});
+    for (size_t i = 0; i < count; ++i) {
+      slots[i] = static_cast<uint32_t*>(data)[2 * i];
+      generations[i] = static_cast<uint32_t*>(data)[2 * i + 1];
+    }
+    port->give_back(slots.data(), generations.data(), static_cast<uint32_t>(count));
+    return nullptr;
+  }
+
   // (slot, generation, input, bytes): offset of the extent in the slab, or -code.
   static napi_value allocate(napi_env env, napi_callback_info info) {
     const auto call = read<4>(env, info);
@@ -380,6 +403,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
       {"runSync", PortCalls::run_sync},
       {"releaseSync", PortCalls::release_sync},
       {"lease", PortCalls::lease},
+      {"giveBack", PortCalls::give_back},
       {"allocate", PortCalls::allocate},
       {"abandon", PortCalls::abandon},
       {"cancel", PortCalls::cancel},
@@ -403,7 +427,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
   };
   object.Set("slab", memory(core.slab().data(), core.slab().size()));
   object.Set("records", memory(port->records(), port->records_bytes()));
-  object.Set("taken", memory(port->taken(), Port::kTakeLimit * sizeof(uint32_t)));
+  object.Set("taken", memory(port->taken(), (Port::kTakeLimit + 1) * sizeof(uint32_t)));
   object.Set("staging", memory(port->staging(), std::max<size_t>(1, core.spec().inputs.size()) * sizeof(StagedInput)));
   object.Set("stride", Napi::Number::New(env, static_cast<double>(record_stride(core.spec().outputs.size()))));
   object.Set("slots", Napi::Number::New(env, core.slots()));

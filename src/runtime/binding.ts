@@ -53,6 +53,8 @@ export interface NativePort {
   runSync: SubmitCall
   releaseSync(): void
   lease(pairs: Uint32Array): number
+  /** The first `count` pairs of slot and generation go back to the core. */
+  giveBack(pairs: Uint32Array, count: number): void
   allocate(slot: number, generation: number, input: number, bytes: number): number
   abandon(slot: number, generation: number): void
   cancel(slot: number, generation: number): boolean

@@ -285,6 +285,17 @@ void ModelCore::ask_for_slots(Port* port) noexcept {
   });
 }
 
+ModelCore::Running ModelCore::running() const noexcept {
+  Running running;
+  for (const auto& batch : batches_) {
+    const int64_t since = batch->running_since();
+    if (since == 0) continue;
+    ++running.batches;
+    if (running.since_ns == 0 || since < running.since_ns) running.since_ns = since;
+  }
+  return running;
+}
+
 void ModelCore::reset_stats() noexcept {
   const auto clear = [](PortCounts& counts) {
     for (auto* count :

@@ -35,7 +35,8 @@ struct CoreOptions {
   uint32_t max_queue_size = 4096;
   bool poison = false;  // debug: fill released memory with 0xDB
   bool decoupled = false;
-  std::string info;  // JSON that attach() hands to other environments
+  std::string info;   // JSON that attach() hands to other environments
+  std::string label;  // model and engine, for notes to people
 };
 
 // One input of a request that does not use its home row.
@@ -116,6 +117,12 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   // Sets every count and histogram to zero. Requests that end meanwhile may be counted or not.
   void reset_stats() noexcept;
   PortCounts& retired_counts() noexcept { return retired_counts_; }
+  // Batches that are in the engine now, and when the oldest of them was formed (0: none).
+  struct Running {
+    uint32_t batches = 0;
+    int64_t since_ns = 0;
+  };
+  Running running() const noexcept;
 
   // Submitting: admission, then the inbox and a wake. `kOk` means that the request will end.
   Code admit(uint32_t level) noexcept;

@@ -71,7 +71,10 @@ void register_exit_handler() noexcept;
 
 // Engine instances that compute now, for the exit handler.
 class EngineInstance;
-void enter_engine(EngineInstance* instance) noexcept;
+struct RunNote;
+void enter_engine(EngineInstance* instance, const RunNote* note) noexcept;
 void leave_engine(EngineInstance* instance) noexcept;
+// What runs now, for a note on a crash: calls `visit` for each. Async-signal-safe if `visit` is.
+void each_running(void (*visit)(const RunNote& note, void* context), void* context) noexcept;
 
 }  // namespace subten

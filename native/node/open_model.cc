@@ -75,6 +75,7 @@ CoreOptions core_options_from_js(const Napi::Object& object) {
   options.poison = get_bool(object, "debug");
   options.decoupled = get_bool(object, "decoupled");
   options.info = get_string(object, "info");
+  options.label = get_string(object, "label");
   BatchSettings& batch = options.batch;
   batch.max_batch_size = static_cast<uint32_t>(get_number(object, "maxBatchSize", 0));
   batch.dynamic = get_bool(object, "dynamic");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "executor/process_state.h"
+#include "metrics/clock.h"
 #include "node/port_object.h"
 #include "node/values.h"
 
@@ -343,7 +344,8 @@ void add_pairs(Napi::Env env, Napi::Array* stages, uint32_t stage, const std::ve
 }  // namespace
 
 // { counts: [submitted, succeeded, failed, cancelled, expired, refused], batches: [count, rows, inPlace, reasons…],
-//   stages: Float64Array[] of [sum, max, value, count, value, count, …] in nanoseconds, memory: [bytes, used] }
+//   running: [batches, nanoseconds since the oldest of them was formed], stages: Float64Array[] of [sum, max, value,
+//   count, value, count, …] in nanoseconds, memory: [bytes, used] }
 napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   Port* port = call.self->port();
@@ -379,6 +381,9 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   result.Set("batches",
              numbers({batches.count, batches.rows, batches.in_place, batches.by_reason[0], batches.by_reason[1],
                       batches.by_reason[2], batches.by_reason[3], batches.by_reason[4]}));
+  const ModelCore::Running running = core.running();
+  const int64_t age = running.batches == 0 ? 0 : std::max<int64_t>(0, monotonic_ns() - running.since_ns);
+  result.Set("running", numbers({running.batches, static_cast<uint64_t>(age)}));
   result.Set("stages", stages);
   result.Set("memory", numbers({core.slab().size(), core.slab().used()}));
   return result;

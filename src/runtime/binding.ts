@@ -30,6 +30,8 @@ export interface NativeModelHandle {
 export interface NativeStats {
   readonly counts: number[]
   readonly batches: number[]
+  /** Batches in the engine, and nanoseconds since the oldest of them was formed. */
+  readonly running: number[]
   /** Nanoseconds: [sum, max, value, count, value, count, …] for each stage. */
   readonly stages: Float64Array[]
   readonly memory: number[]

@@ -599,13 +599,14 @@ export class Port {
     if (this.inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  async close(): Promise<void> {
+  /** False: the engine has not come back from a run within the time that native code waits for it. */
+  async close(): Promise<boolean> {
     this.closed = true
     clearTimeout(this.#waitTimer)
     const { slab, records, taken, staging } = this.native
     const ended = this.native.close()
     for (const buffer of [slab, records, taken, staging]) this.native.detach(buffer)
-    await ended
+    return (await ended) !== false
   }
 
   error(status: number): SubtenError {

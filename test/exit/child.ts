@@ -28,13 +28,15 @@ export function runChild(
   code: string,
   options: {
     args?: string[]
+    env?: Record<string, string>
     timeoutMs?: number
     onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void
   } = {},
 ): Promise<Ended> {
-  const { args = [], timeoutMs = 20_000, onOutput } = options
+  const { args = [], env = {}, timeoutMs = 20_000, onOutput } = options
   const child = spawn(process.execPath, [...args, '--input-type=module', '-e', prelude + code], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   })

@@ -32,6 +32,7 @@ class OpenWorker final : public Napi::AsyncWorker {
 
   void OnOK() override {
     Napi::Env env = Env();
+    if (!can_run_js(env)) return;  // the worker thread was terminated meanwhile
     if (!status_.is_ok()) {
       deferred_.Resolve(to_js(env, status_));
       return;

@@ -294,7 +294,9 @@ class EndWaiter final : public Napi::AsyncWorker {
     // Another environment may still use the model, or a run may take long: do not hold this thread for ever.
     end_->changed.wait_for(lock, std::chrono::seconds(5), [this] { return end_->done; });
   }
-  void OnOK() override { deferred_.Resolve(Napi::Boolean::New(Env(), end_->done)); }
+  void OnOK() override {
+    if (can_run_js(Env())) deferred_.Resolve(Napi::Boolean::New(Env(), end_->done));
+  }
 
  private:
   std::shared_ptr<CoreEnd> end_;

@@ -138,7 +138,7 @@ async function chunk(count, events) {
   counts.audits++
 }
 
-const CHUNKS = Math.max(4, Math.min(20, Math.round(wanted / 25_000)))
+const CHUNKS = wanted === 0 ? 0 : Math.max(4, Math.min(20, Math.round(wanted / 25_000)))
 for (let i = 0; i < CHUNKS; i++) {
   await chunk(wanted / CHUNKS, [terminateOne, moveOne, terminateOne, moveOne, moveOne])
 }

@@ -161,6 +161,7 @@ struct PortCalls {
     const auto call = read<4>(env, info);
     Port* port = call.self->port();
     if (port == nullptr) return integer(env, failure(Code::kModelClosed));
+    call.self->message_.clear();  // or an earlier call's would be given as the reason
     uint64_t offset = 0;
     const double bytes = call.number[3];
     if (!(bytes >= 0) || bytes > 9e15) return integer(env, failure(Code::kOutOfMemory));

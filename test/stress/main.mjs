@@ -114,11 +114,12 @@ async function moveOne() {
 }
 
 async function collect() {
-  await producers.tellAll('collect')
+  const answers = await producers.tellAll('collect')
   for (let i = 0; i < 3; i++) {
     globalThis.gc()
     await sleep(1)
   }
+  return answers.reduce((sum, answer) => sum + answer.heapMib, 0)
 }
 
 /** `count` requests by all workers, and, while they run, `events` one after another; then everything is looked at. */
@@ -152,7 +153,7 @@ const samples = []
 if (more > 0) {
   for (let i = 0; i < SAMPLES; i++) {
     await chunk(more / SAMPLES, [])
-    samples.push({ requests: ended() - soFar, ...processFacts() })
+    samples.push({ requests: ended() - soFar, heapsMib: await collect(), ...processFacts() })
   }
 }
 
@@ -180,6 +181,7 @@ if (samples.length > 0) {
   console.log(
     `RSS over ${samples.at(-1).requests} more: ${rss[0].toFixed(1)} → ${rss.at(-1).toFixed(1)} MiB, slope ${bytes.toFixed(1)} bytes a request, last third − first third ${grown.toFixed(2)} MiB (bound ${RSS_BOUND_MIB})`,
   )
+  console.log(`heaps of the workers, MiB: ${samples.map(({ heapsMib }) => heapsMib.toFixed(1)).join(' ')}`)
   console.log(`samples, MiB: ${rss.map((mib) => mib.toFixed(1)).join(' ')}`)
   if (grown > RSS_BOUND_MIB) report(`RSS grew by ${grown.toFixed(1)} MiB`)
 }

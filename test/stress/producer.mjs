@@ -130,7 +130,8 @@ const commands = {
       globalThis.gc?.()
       await turn()
     }
-    return { done: 'collect' }
+    const { heapTotal, external } = process.memoryUsage()
+    return { done: 'collect', heapMib: (heapTotal + external) / 2 ** 20 }
   },
   async close() {
     await Promise.all([...handles.values()].map(({ model }) => model.close()))

@@ -178,6 +178,7 @@ class FakeModel implements Model {
         byReason: { full: 0, preferred: 0, delay: 0, deadline: 0, idle: batches },
         inPlace: 0,
       },
+      running: { batches: this.#counts.inFlight > 0 ? 1 : 0, oldestMs: 0 },
       stages,
       eventLoop: summary(createHistogram()),
       memory: { bytes: 0, used: 0 },

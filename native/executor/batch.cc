@@ -23,6 +23,8 @@ Batch::Batch(ModelCore* core, uint32_t index, std::unique_ptr<EngineInstance> in
   present_ = std::make_unique<bool[]>(capacity * inputs);
   views_.resize(capacity);
   inputs_.resize(inputs);
+  note_.label = core->options().label.c_str();
+  note_.instance = index;
   for (BatchTensor& input : inputs_) input.shape.reserve(kMaxRank);
   staging_ = std::vector<MappedArray<std::byte>>(inputs);
   outputs_.resize(core->spec().outputs.size());
@@ -124,7 +126,10 @@ bool Batch::gather_input(size_t index) noexcept {
 void Batch::run() noexcept {
   ProcessState& state = process_state();
   state.spin.computing(1);
-  enter_engine(instance_.get());
+  // relaxed: figures for whoever looks from outside.
+  running_since_.store(dispatch_ns_, std::memory_order_relaxed);
+  note_.begin(static_cast<uint32_t>(slots_.size()));
+  enter_engine(instance_.get(), &note_);
   if (state.exiting.load(std::memory_order_seq_cst)) {
     done(Status::quiet(Code::kModelClosed, "the process exits"));
   } else if (!gather()) {
@@ -239,6 +244,7 @@ void Batch::done(Status status) noexcept {
   if (status_.is_ok()) status_ = std::move(status);
   if (status_.is_ok()) status_ = check_outputs();
   leave_engine(instance_.get());
+  running_since_.store(0, std::memory_order_relaxed);
   process_state().spin.computing(-1);
   if (sync_port_ != nullptr) return;
   // Another thread may have this batch again before the end of this function.

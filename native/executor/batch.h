@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engines/engine.h"
+#include "executor/crash_note.h"
 #include "executor/shared_buffer.h"
 #include "memory/mapped_array.h"
 #include "schedule/batch_policy.h"
@@ -41,6 +42,8 @@ class Batch final : public BatchCompletion {
   const Status& status() const noexcept { return status_; }
 
   uint32_t index() const noexcept { return index_; }
+  // When the batch that runs was formed, or 0. Any thread.
+  int64_t running_since() const noexcept { return running_since_.load(std::memory_order_relaxed); }
   uint64_t ticket() const noexcept { return ticket_; }
   uint32_t request_count() const noexcept { return static_cast<uint32_t>(slots_.size()); }
   EngineInstance* instance() noexcept { return instance_.get(); }
@@ -110,6 +113,8 @@ class Batch final : public BatchCompletion {
   BatchReason reason_ = BatchReason::kIdle;
   uint64_t ticket_ = 0;
   bool in_place_ = false;
+  std::atomic<int64_t> running_since_{0};
+  RunNote note_;
   int64_t dispatch_ns_ = 0, start_ns_ = 0, end_ns_ = 0, complete_ns_ = 0;
   Port* sync_port_ = nullptr;
   int64_t sync_submit_ns_ = 0;

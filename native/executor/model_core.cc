@@ -307,6 +307,27 @@ std::shared_ptr<Port> ModelCore::reap_one() noexcept {
   return nullptr;
 }
 
+void ModelCore::ask_for_slots(Port* port) noexcept {
+  // Once a millisecond: whoever is refused may try again at once, and the others have their own work to do.
+  const int64_t now = monotonic_ns();
+  int64_t asked = asked_ns_.load(std::memory_order_relaxed);
+  if (now - asked < 1'000'000 || !asked_ns_.compare_exchange_strong(asked, now, std::memory_order_relaxed)) return;
+  each_port([&](Port& other) {
+    if (&other != port) other.ask_for_slots();
+  });
+}
+
+ModelCore::Running ModelCore::running() const noexcept {
+  Running running;
+  for (const auto& batch : batches_) {
+    const int64_t since = batch->running_since();
+    if (since == 0) continue;
+    ++running.batches;
+    if (running.since_ns == 0 || since < running.since_ns) running.since_ns = since;
+  }
+  return running;
+}
+
 void ModelCore::reset_stats() noexcept {
   const auto clear = [](PortCounts& counts) {
     for (auto* count :

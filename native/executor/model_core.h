@@ -35,7 +35,8 @@ struct CoreOptions {
   uint32_t max_queue_size = 4096;
   bool poison = false;  // debug: fill released memory with 0xDB
   bool decoupled = false;
-  std::string info;  // JSON that attach() hands to other environments
+  std::string info;   // JSON that attach() hands to other environments
+  std::string label;  // model and engine, for notes to people
 };
 
 // One input of a request that does not use its home row.
@@ -109,6 +110,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
     std::lock_guard lock(ports_mutex_);
     for (const auto& port : ports_) visit(*port);
   }
+  // `port` found no free slot: the others, idle ones as well, are woken to give back what they do not need.
+  void ask_for_slots(Port* port) noexcept;
   // True when one open port is left: closing it ends the core.
   bool last_port() noexcept {
     std::lock_guard lock(ports_mutex_);
@@ -117,6 +120,12 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   // Sets every count and histogram to zero. Requests that end meanwhile may be counted or not.
   void reset_stats() noexcept;
   PortCounts& retired_counts() noexcept { return retired_counts_; }
+  // Batches that are in the engine now, and when the oldest of them was formed (0: none).
+  struct Running {
+    uint32_t batches = 0;
+    int64_t since_ns = 0;
+  };
+  Running running() const noexcept;
 
   // Submitting: admission, then the inbox and a wake. `kOk` means that the request will end.
   Code admit(uint32_t level) noexcept;
@@ -215,6 +224,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::mutex order_mutex_;  // preserve_ordering only
   uint64_t order_next_ = 0;
   std::vector<Batch*> order_waiting_;
+
+  std::atomic<int64_t> asked_ns_{0};  // when ports were last asked for slots
 
   std::mutex ports_mutex_;
   std::vector<std::shared_ptr<Port>> ports_;

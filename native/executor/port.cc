@@ -77,7 +77,7 @@ Status Port::make(std::shared_ptr<ModelCore> core, Wake wake, void* context, std
   bool mapped = port->ring_.initialise(std::bit_ceil(slots + parts)) && port->records_.map(records * port->stride_) &&
                 port->refs_.map(size_t{records} * std::max<uint32_t>(1, port->output_count_)) &&
                 port->messages_.map(records) && port->staging_.map(std::max<size_t>(1, owner.spec().inputs.size())) &&
-                port->memory_->shown.map(kTakeLimit) && port->unread_.map(slots);
+                port->memory_->shown.map(kTakeLimit + 1) && port->unread_.map(slots);
   for (Histogram& stage : port->stages) mapped = mapped && stage.initialise();
   if (!mapped) return Status::error(Code::kOutOfMemory, "the system refused memory for a port");
   Status status = owner.add_port(port);
@@ -94,7 +94,25 @@ uint32_t Port::lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noe
     slots[count] = slot;
     generations[count++] = RequestWord::generation(core_->descriptor(slot).state.load());
   }
+  if (count == 0 && limit > 0 && !closed()) core_->ask_for_slots(this);
   return count;
+}
+
+void Port::give_back(const uint32_t* slots, const uint32_t* generations, uint32_t count) noexcept {
+  // Before the slots go: whoever finds none from here on asks again.
+  std::atomic_ref(shown()[kWanted]).store(0, std::memory_order_relaxed);
+  // The last one first, so that the next lease is a run of neighbours again.
+  while (count-- > 0) {
+    if (idle(slots[count], generations[count])) core_->recycle_to_pool(slots[count]);
+  }
+}
+
+void Port::ask_for_slots() noexcept {
+  // relaxed: the wake orders it; an environment that reads it a drain late is woken again.
+  std::atomic_ref(shown()[kWanted]).store(1, std::memory_order_relaxed);
+  if (!gate_.enter()) return;
+  wake_(wake_context_);
+  gate_.leave();
 }
 
 bool Port::mine(uint32_t slot, uint32_t generation) const noexcept {

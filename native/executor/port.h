@@ -62,7 +62,10 @@ class Port {
 
   // --- environment ---------------------------------------------------------------------------------------------
   // Up to `limit` free slots of the core, with their generations.
+  // None is free: the other ports are asked for those that they do not need.
   uint32_t lease(uint32_t* slots, uint32_t* generations, uint32_t limit) noexcept;
+  // Returns leased slots that are idle to the core, as another port may need them.
+  void give_back(const uint32_t* slots, const uint32_t* generations, uint32_t count) noexcept;
 
   // Memory for input `input` of an idle slot; kQueueFull when the slab is full now, kOutOfMemory with a sentence in
   // `message` when the request does not fit however long one waits. Replaces an earlier extent if it is small.
@@ -85,6 +88,8 @@ class Port {
   const uint32_t* taken() const noexcept { return taken_.data(); }
   // The same for JS, which may write there.
   uint32_t* shown() noexcept { return memory_->shown.data(); }
+  // Behind the records there: not 0 when another port has asked for slots.
+  static constexpr uint32_t kWanted = kTakeLimit;
   // The message of an error record of the current take; "" for any other.
   const char* error_message(uint32_t record) const noexcept;
   // An output of a record of the current take, of a claimed slot that has its result, or of run_sync(); else null.
@@ -121,6 +126,8 @@ class Port {
   // Puts a record into the ring; call wake() after the last one.
   void push(uint32_t record) noexcept { ring_.push(record); }
   void wake() noexcept;
+  // Another port is out of slots: asks this one's environment to give back what it does not need.
+  void ask_for_slots() noexcept;
   // The native side is done with `count` requests of this port: the last touch.
   // model: port.finished
   void finished(uint64_t count) noexcept { finished_.fetch_add(count, std::memory_order_seq_cst); }

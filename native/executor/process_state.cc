@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "engines/engine.h"
+#include "executor/crash_note.h"
 #include "executor/model_core.h"
 
 namespace subten {
@@ -16,6 +17,7 @@ namespace {
 // Instances that compute, for the exit handler. More than this many are counted but cannot be asked to terminate.
 constexpr size_t kRunning = 256;
 std::array<std::atomic<uintptr_t>, kRunning> running{};
+std::array<std::atomic<const RunNote*>, kRunning> notes{};  // beside them
 constexpr uintptr_t kTerminating = 1;  // somebody is inside terminate() of the instance at this place
 std::atomic<int32_t> running_count{0};
 
@@ -51,23 +53,32 @@ ProcessState& process_state() noexcept {
 
 void register_exit_handler() noexcept { ::on_exit(at_exit, nullptr); }
 
-void enter_engine(EngineInstance* instance) noexcept {
+void enter_engine(EngineInstance* instance, const RunNote* note) noexcept {
   // seq_cst: either the exit handler counts this run, or the run sees `exiting`.
   running_count.fetch_add(1, std::memory_order_seq_cst);
-  for (auto& place : running) {
+  for (size_t i = 0; i < kRunning; ++i) {
     uintptr_t expected = 0;
-    if (place.load(std::memory_order_relaxed) == 0 &&
-        place.compare_exchange_strong(expected, reinterpret_cast<uintptr_t>(instance), std::memory_order_release,
-                                      std::memory_order_relaxed)) {
+    if (running[i].load(std::memory_order_relaxed) == 0 &&
+        running[i].compare_exchange_strong(expected, reinterpret_cast<uintptr_t>(instance), std::memory_order_release,
+                                           std::memory_order_relaxed)) {
+      notes[i].store(note, std::memory_order_release);  // pairs with each_running()
       return;
     }
   }
 }
 
+void each_running(void (*visit)(const RunNote& note, void* context), void* context) noexcept {
+  for (const auto& note : notes) {
+    if (const RunNote* found = note.load(std::memory_order_acquire)) visit(*found, context);
+  }
+}
+
 void leave_engine(EngineInstance* instance) noexcept {
   const auto mine = reinterpret_cast<uintptr_t>(instance);
-  for (auto& place : running) {
+  for (size_t i = 0; i < kRunning; ++i) {
+    std::atomic<uintptr_t>& place = running[i];
     if ((place.load(std::memory_order_relaxed) & ~kTerminating) != mine) continue;
+    notes[i].store(nullptr, std::memory_order_relaxed);  // before another run can have the place
     // acquire: terminate() is over before the instance can be used again or destroyed.
     for (uintptr_t expected = mine;
          !place.compare_exchange_strong(expected, 0, std::memory_order_acq_rel, std::memory_order_relaxed);

@@ -72,9 +72,12 @@ void register_exit_handler() noexcept;
 // Engine instances that compute now, for the exit handler and for runs that nobody waits for.
 class BatchCompletion;
 class EngineInstance;
-void enter_engine(EngineInstance* instance) noexcept;
+struct RunNote;
+void enter_engine(EngineInstance* instance, const RunNote* note) noexcept;
 void leave_engine(EngineInstance* instance) noexcept;
 // Ends the run of this instance if one is on and every request of its batch was given up.
 void terminate_if_abandoned(EngineInstance* instance, const BatchCompletion& batch) noexcept;
+// What runs now, for a note on a crash: calls `visit` for each. Async-signal-safe if `visit` is.
+void each_running(void (*visit)(const RunNote& note, void* context), void* context) noexcept;
 
 }  // namespace subten

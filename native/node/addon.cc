@@ -5,6 +5,7 @@
 #include "engines/engine.h"
 #include "engines/onnxruntime/onnxruntime_engine.h"
 #include "executor/cpu_limits.h"
+#include "executor/crash_note.h"
 #include "executor/process_state.h"
 #include "executor/record.h"
 #include "node/open_model.h"
@@ -83,6 +84,7 @@ Napi::Value layout(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  install_crash_note();
   exports.Set("version", SUBTEN_VERSION);
   exports.Set("configure", Napi::Function::New(env, configure));
   exports.Set("engines", Napi::Function::New(env, engines));

@@ -48,6 +48,7 @@ class OpenWorker final : public Napi::AsyncWorker {
 
   void OnOK() override {
     Napi::Env env = Env();
+    if (!can_run_js(env)) return;  // the worker thread was terminated meanwhile
     if (!status_.is_ok()) {
       deferred_.Resolve(to_js(env, status_));
       return;
@@ -105,6 +106,7 @@ CoreOptions core_options_from_js(const Napi::Object& object) {
   options.poison = get_bool(object, "debug");
   options.decoupled = get_bool(object, "decoupled");
   options.info = get_string(object, "info");
+  options.label = get_string(object, "label");
   BatchSettings& batch = options.batch;
   batch.max_batch_size = get_whole<uint32_t>(object, "maxBatchSize", 0, INT32_MAX);
   batch.dynamic = get_bool(object, "dynamic");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "executor/process_state.h"
+#include "metrics/clock.h"
 #include "node/port_object.h"
 #include "node/values.h"
 
@@ -143,6 +144,29 @@ struct PortCalls {
       static_cast<uint32_t*>(data)[2 * i + 1] = generations[i];
     }
     return integer(env, static_cast<int32_t>(count));
+  }
+
+  // (pairs: Uint32Array, count): slots and generations as lease() gave them go back to the core.
+  static napi_value give_back(napi_env env, napi_callback_info info) {
+    const auto call = read<2>(env, info);
+    Port* port = call.self->port();
+    napi_typedarray_type type;
+    size_t length = 0;
+    void* data = nullptr;
+    if (port == nullptr ||
+        napi_get_typedarray_info(env, call.value[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
+        type != napi_uint32_array) {
+      return nullptr;
+    }
+    std::array<uint32_t, 256> slots;
+    std::array<uint32_t, 256> generations;
+    const size_t count = std::min<size_t>({256, length / 2, whole(call.number[1])});
+    for (size_t i = 0; i < count; ++i) {
+      slots[i] = static_cast<uint32_t*>(data)[2 * i];
+      generations[i] = static_cast<uint32_t*>(data)[2 * i + 1];
+    }
+    port->give_back(slots.data(), generations.data(), static_cast<uint32_t>(count));
+    return nullptr;
   }
 
   // (slot, generation, input, bytes): offset of the extent in the slab, or -code.
@@ -298,7 +322,9 @@ class EndWaiter final : public Napi::AsyncWorker {
     // Another environment may still use the model, or a run may take long: do not hold this thread for ever.
     end_->changed.wait_for(lock, std::chrono::seconds(5), [this] { return end_->done; });
   }
-  void OnOK() override { deferred_.Resolve(Napi::Boolean::New(Env(), end_->done)); }
+  void OnOK() override {
+    if (can_run_js(Env())) deferred_.Resolve(Napi::Boolean::New(Env(), end_->done));
+  }
 
  private:
   std::shared_ptr<CoreEnd> end_;
@@ -353,7 +379,8 @@ void add_pairs(Napi::Env env, Napi::Array* stages, uint32_t stage, const std::ve
 }  // namespace
 
 // { counts: [submitted, succeeded, failed, cancelled, expired, refused], batches: [count, rows, inPlace, reasons…],
-//   stages: Float64Array[] of [sum, max, value, count, value, count, …] in nanoseconds, memory: [bytes, used] }
+//   running: [batches, nanoseconds since the oldest of them was formed], stages: Float64Array[] of [sum, max, value,
+//   count, value, count, …] in nanoseconds, memory: [bytes, used] }
 napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   return or_out_of_memory(env, [&] { return stats_(env, info); });
 }
@@ -393,6 +420,9 @@ napi_value PortCalls::stats_(napi_env env, napi_callback_info info) {
   result.Set("batches",
              numbers({batches.count, batches.rows, batches.in_place, batches.by_reason[0], batches.by_reason[1],
                       batches.by_reason[2], batches.by_reason[3], batches.by_reason[4]}));
+  const ModelCore::Running running = core.running();
+  const int64_t age = running.batches == 0 ? 0 : std::max<int64_t>(0, monotonic_ns() - running.since_ns);
+  result.Set("running", numbers({running.batches, static_cast<uint64_t>(age)}));
   result.Set("stages", stages);
   result.Set("memory", numbers({core.slab().size(), core.slab().used()}));
   return result;
@@ -418,6 +448,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
       {"runSync", PortCalls::run_sync},
       {"releaseSync", PortCalls::release_sync},
       {"lease", PortCalls::lease},
+      {"giveBack", PortCalls::give_back},
       {"allocate", PortCalls::allocate},
       {"abandon", PortCalls::abandon},
       {"cancel", PortCalls::cancel},
@@ -444,7 +475,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
   object.Set("slab",
              Napi::Value(env, PortCalls::external(env, core.slab_pointer(), core.slab().data(), core.slab().size())));
   object.Set("records", memory(port->records(), port->records_bytes()));
-  object.Set("taken", memory(port->shown(), Port::kTakeLimit * sizeof(uint32_t)));
+  object.Set("taken", memory(port->shown(), (Port::kTakeLimit + 1) * sizeof(uint32_t)));
   object.Set("staging", memory(port->staging(), std::max<size_t>(1, core.spec().inputs.size()) * sizeof(StagedInput)));
   object.Set("stride", Napi::Number::New(env, static_cast<double>(record_stride(core.spec().outputs.size()))));
   object.Set("slots", Napi::Number::New(env, core.slots()));

@@ -49,4 +49,10 @@ Napi::Array tensors_to_js(Napi::Env env, const std::vector<TensorSpec>& tensors)
   return array;
 }
 
+bool can_run_js(napi_env env) noexcept {
+  napi_value probe;
+  // Setting a property is refused where no JS can run; making an object is not.
+  return napi_create_object(env, &probe) == napi_ok && napi_set_named_property(env, probe, "probe", probe) == napi_ok;
+}
+
 }  // namespace subten

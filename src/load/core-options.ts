@@ -36,7 +36,13 @@ export function checkOptions(options: LoadOptions): void {
 }
 
 /** What `createPort` takes: config.pbtxt and options, in native terms. */
-export function coreOptions(config: ModelConfig, options: LoadOptions, info: string, decoupled: boolean): object {
+export function coreOptions(
+  config: ModelConfig,
+  options: LoadOptions,
+  info: string,
+  label: string,
+  decoupled: boolean,
+): object {
   const batching = config.dynamic_batching
   const levels = batching?.priority_levels ?? 0
   const policies = batching?.priority_queue_policy ?? {}
@@ -60,6 +66,7 @@ export function coreOptions(config: ModelConfig, options: LoadOptions, info: str
     debug: options.debug === true,
     decoupled,
     info,
+    label,
   }
 }
 

@@ -134,7 +134,8 @@ async function openCore(
     whenFull: options.whenFull ?? 'reject',
     decoupled,
   }
-  const native = coreOptions(config, options, JSON.stringify(info), decoupled)
+  const label = `model '${located.name}' (engine ${engine})`
+  const native = coreOptions(config, options, JSON.stringify(info), label, decoupled)
   const model = new NativeModel(info, (onWake) => succeeded(addon().createPort(handle.handle, native, onWake)))
   try {
     await warmUp(model, config, located)

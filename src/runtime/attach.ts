@@ -9,10 +9,19 @@ export function attach(token: ShareToken): Model {
     throw new SubtenError('INVALID_INPUT', 'attach() takes what model.share() returned')
   }
   // The description comes with the port: open it before the model object is made.
-  let wake: (() => void) | undefined
-  const native = succeeded(addon().attachPort(token.id, () => wake?.()))
+  const wake: Waker = {}
+  const native = succeeded(addon().attachPort(token.id, waker(wake)))
   return new NativeModel(JSON.parse(native.info) as ModelInfo, (onWake) => {
-    wake = onWake
+    wake.call = onWake
     return native
   })
+}
+
+interface Waker {
+  call?: () => void
+}
+
+/** On its own: the thread-safe function holds it for ever, and in attach() it would hold the port as well. */
+function waker(wake: Waker): () => void {
+  return () => wake.call?.()
 }

@@ -30,6 +30,8 @@ export interface NativeModelHandle {
 export interface NativeStats {
   readonly counts: number[]
   readonly batches: number[]
+  /** Batches in the engine, and nanoseconds since the oldest of them was formed. */
+  readonly running: number[]
   /** Nanoseconds: [sum, max, value, count, value, count, …] for each stage. */
   readonly stages: Float64Array[]
   readonly memory: number[]
@@ -55,6 +57,8 @@ export interface NativePort {
   runSync: SubmitCall
   releaseSync(): void
   lease(pairs: Uint32Array): number
+  /** The first `count` pairs of slot and generation go back to the core. */
+  giveBack(pairs: Uint32Array, count: number): void
   allocate(slot: number, generation: number, input: number, bytes: number): number
   abandon(slot: number, generation: number): void
   cancel(slot: number, generation: number): boolean

@@ -170,7 +170,11 @@ export class NativeModel implements Model {
     await this.#port.idle()
     this.#claims.releaseAll()
     this.#unwatch()
-    await this.#port.close()
+    if (await this.#port.close()) return
+    process.emitWarning(
+      `model '${this.name}' is closed, but its engine (${this.engine}) has not returned from a run for 5 s: the run keeps its thread and its memory until it returns`,
+      { code: 'SUBTEN_ENGINE_STUCK' },
+    )
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -14,6 +14,8 @@ import type { InferOptions, Inputs, InputValue, Outputs, TensorSpec } from './ty
 const QUEUE_FULL = -(NATIVE_CODES.indexOf('QUEUE_FULL') + 1)
 const STAGED = 1
 const EXPLICIT = 2
+/** Place in `taken`, behind the records: not 0 when another port is out of slots. */
+const SLOTS_WANTED = 1024
 const MIN_DRAIN = 16
 const MAX_DRAIN = 1024
 /** A turn of the event loop may take this long, milliseconds; the drain limit follows it. */
@@ -103,7 +105,8 @@ export class Port {
   #freeHead = 0
   readonly #generations: Uint32Array
   readonly #pendings: (Pending | undefined)[]
-  readonly #leased = new Uint32Array(128)
+  /** Pairs of slot and generation: what one lease takes at most, a small part of what there is for all ports. */
+  readonly #leased: Uint32Array
   readonly #waiting: Waiting[] = []
   #waitTimer: NodeJS.Timeout | undefined
   #inFlight = 0
@@ -128,6 +131,7 @@ export class Port {
     this.#submitHome = native.submitHome
     this.#take = native.take
     this.#homeSlots = native.homeSlots
+    this.#leased = new Uint32Array(2 * Math.max(1, Math.min(64, native.slots >> 6)))
     if (native.homeSlots > 0) {
       inputs.forEach((spec, index) => {
         const { array, bytes } = STORAGE[spec.datatype]
@@ -258,6 +262,20 @@ export class Port {
       this.#freeHead = 0
     }
     return slot
+  }
+
+  /** Another port is out of slots: what this one does not need goes back, in blocks as it was leased. */
+  #giveSlotsBack(): void {
+    const pairs = this.#leased
+    do {
+      let count = 0
+      for (; 2 * count < pairs.length && this.#freeHead < this.#free.length; count++) {
+        const slot = this.#free[this.#freeHead++] as number
+        pairs[2 * count] = slot
+        pairs[2 * count + 1] = this.#generations[slot] as number
+      }
+      this.native.giveBack(pairs, count)
+    } while (this.#freeHead < this.#free.length)
   }
 
   /** Returns an idle slot; its extents go back to the slab. */
@@ -535,6 +553,7 @@ export class Port {
 
   #afterDrain(): void {
     if (this.#waiting.length > 0) this.#retryWaiting()
+    if (this.#taken[SLOTS_WANTED] !== 0 && !this.closed) this.#giveSlotsBack()
     if (this.#inFlight === 0) busy.delete(this)
     this.#checkIdle()
   }
@@ -567,7 +586,8 @@ export class Port {
     if (this.inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  async close(): Promise<void> {
+  /** False: the engine has not come back from a run within the time that native code waits for it. */
+  async close(): Promise<boolean> {
     this.closed = true
     clearTimeout(this.#waitTimer)
     const { slab, records, taken, staging } = this.native
@@ -582,7 +602,7 @@ export class Port {
     this.#inFlight = 0
     busy.delete(this)
     for (const buffer of [slab, records, taken, staging]) this.native.detach(buffer)
-    await ended
+    return (await ended) !== false
   }
 
   error(status: number): SubtenError {

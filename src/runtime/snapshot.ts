@@ -17,6 +17,7 @@ const EMPTY: Distribution = { values: [], counts: [], sum: 0, max: 0 }
 export class Snapshot implements Stats {
   readonly requests: Stats['requests']
   readonly batches: Stats['batches']
+  readonly running: Stats['running']
   readonly stages: Stats['stages']
   readonly eventLoop: StageSummary
   readonly memory: Stats['memory']
@@ -32,6 +33,7 @@ export class Snapshot implements Stats {
     distributions: readonly Distribution[],
     lateness: Distribution,
     memory: readonly number[],
+    running: Stats['running'],
     at: number,
   ) {
     this.#counts = counts
@@ -53,6 +55,7 @@ export class Snapshot implements Stats {
     this.stages = Object.fromEntries(stages) as Record<Stage, StageSummary>
     this.eventLoop = summarise(lateness)
     this.memory = { bytes: memory[0] ?? 0, used: memory[1] ?? 0 }
+    this.running = running
     this.at = at
   }
 
@@ -63,6 +66,7 @@ export class Snapshot implements Stats {
       native.stages.map(fromPairs),
       lateness,
       native.memory,
+      { batches: native.running[0] ?? 0, oldestMs: (native.running[1] ?? 0) / 1e6 },
       Date.now(),
     )
   }
@@ -77,6 +81,7 @@ export class Snapshot implements Stats {
       this.#distributions.map((each, i) => subtract(each, previous.#distributions[i] ?? EMPTY)),
       subtract(this.#lateness, previous.#lateness),
       [this.memory.bytes, this.memory.used],
+      this.running,
       this.at,
     )
   }

@@ -38,6 +38,8 @@ export interface Stats {
     /** Batches whose inputs lay side by side and were read in place. */
     readonly inPlace: number
   }
+  /** Batches that are in the engine now, and how long the oldest of them has been there: 0 when none runs. */
+  readonly running: { readonly batches: number; readonly oldestMs: number }
   readonly stages: Readonly<Record<Stage, StageSummary>>
   /** How late timers of this thread fire: the delay of its event loop. */
   readonly eventLoop: StageSummary

@@ -82,7 +82,10 @@ export interface ClaimOptions {
 /** A claimed slot: tensors are written in place and results read in place, without a copy. */
 export interface Slot extends Disposable {
   readonly inputs: { readonly [name: string]: Tensor }
-  /** Views in the result are valid until the slot is released. A slot may be submitted again after it completed. */
+  /**
+   * Views in the result are valid until the slot is released. A slot may be submitted again after it completed. A full
+   * queue refuses it with QUEUE_FULL also where the model has `whenFull: 'wait'`: the slot is yours to submit again.
+   */
   submit(options?: InferOptions): Promise<Outputs>
   release(): void
 }

@@ -51,6 +51,11 @@ function modelMetrics(registry: Registry, models: ModelHost): () => void {
   const inFlight = gauge('subten_requests_in_flight', 'Requests that were taken and have not ended.')
   const batches = gauge('subten_batches_total', 'Batches by why they were dispatched.', 'reason')
   const batchSize = gauge('subten_batch_size_mean', 'Mean rows of a batch.')
+  const running = gauge('subten_running_batches', 'Batches that are in the engine now.')
+  const oldest = gauge(
+    'subten_running_batch_age_seconds',
+    'How long the oldest running batch has been in the engine; one that only grows has hung.',
+  )
   const inPlace = gauge('subten_batches_in_place_total', 'Batches whose inputs were read without a copy.')
   const stage = gauge('subten_stage_seconds', 'Latency of each stage of a request.', 'stage', 'quantile')
   const stageSum = gauge('subten_stage_seconds_sum', 'Time spent in each stage.', 'stage')
@@ -86,6 +91,8 @@ function modelMetrics(registry: Registry, models: ModelHost): () => void {
       for (const [reason, n] of Object.entries(s.batches.byReason)) batches.set({ ...of, reason }, n)
       batchSize.set(of, s.batches.meanSize)
       inPlace.set(of, s.batches.inPlace)
+      running.set(of, s.running.batches)
+      oldest.set(of, s.running.oldestMs / 1000)
       for (const name of STAGES) {
         const summary = s.stages[name]
         for (const [quantile, key] of QUANTILES) stage.set({ ...of, stage: name, quantile }, summary[key] / 1e6)

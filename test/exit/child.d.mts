@@ -10,6 +10,7 @@ export function runChild(
   code: string,
   options?: {
     args?: string[]
+    env?: Record<string, string>
     timeoutMs?: number
     onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void
   },

@@ -18,9 +18,10 @@ const prelude = `
 
 /** Runs an ES module in a Node of its own, on the built package. Killed (SIGKILL) when it takes too long. */
 export function runChild(code, options = {}) {
-  const { args = [], timeoutMs = 20_000, onOutput } = options
+  const { args = [], env = {}, timeoutMs = 20_000, onOutput } = options
   const child = spawn(process.execPath, [...args, '--input-type=module', '-e', prelude + code], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   })

@@ -73,3 +73,18 @@ it('a hundred thousand requests of every kind leave nothing behind', async () =>
   expect(heap).toBeLessThan(5)
   expect(used).toBeLessThanOrEqual(0)
 }, 120_000)
+
+it('ports of attach() that are dropped without close() are collected', async () => {
+  const { left } = await measured(`
+    const model = await load('models/echo')
+    const token = model.share()
+    // Each port has a view of the whole slab, 64 MiB, which V8 counts as external memory.
+    const ports = () => Math.round(process.memoryUsage().external / 2 ** 26)
+    const before = ports()
+    const round = async (i) => { await attach(token).infer(row(i)) }
+    for (let i = 0; i < 10; i++) await round(i)
+    for (let i = 0; i < 50 && ports() > before + 1; i++) await settle()
+    console.log(JSON.stringify({ left: ports() - before }))`)
+  // The last one may still lie in a register or on the stack.
+  expect(left).toBeLessThanOrEqual(1)
+}, 120_000)

@@ -156,3 +156,21 @@ it('process.exit while four workers have requests in flight ends with its code',
     expect(end).toMatchObject({ code: 4, signal: null })
   }
 })
+
+it('a worker terminated in the middle of a load or a close ends alone', async () => {
+  const end = await runChild(
+    `const code = "const { load } = require('./dist/index.cjs'); const w = require('node:worker_threads'); (async () => { for (;;) { w.parentPort.postMessage(1); await (await load(w.workerData)).close() } })()"
+     for (const path of ['models/mlp', 'models/echo']) {
+       for (let i = 0; i < 15; i++) {
+         const worker = inWorker(code, path)
+         await new Promise((resolve) => worker.once('message', resolve))
+         // at some point of the load, or of the close after it
+         await sleep(i * 2)
+         await worker.terminate()
+       }
+     }
+     console.log('done')`,
+    { timeoutMs: 60_000 },
+  )
+  expect(end).toEqual({ code: 0, signal: null, stdout: 'done\n', stderr: '' })
+}, 70_000)

@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -16,6 +18,8 @@ struct NullSettings {
   int64_t busy_ns = 0;
   int64_t busy_ns_per_row = 0;
   int64_t fail_every = 0;
+  int64_t crash_after = 0;
+  int64_t hang_after = 0;
   int64_t parts = 1;
   bool async = false;
 };
@@ -38,6 +42,7 @@ class NullInstance final : public EngineInstance {
 
  private:
   void compute(const BatchView& batch, BatchCompletion* completion) noexcept;
+  void misbehave(size_t requests) noexcept;
   void answer(const BatchView& batch, BatchCompletion* completion) noexcept;
   void echo_whole(const BatchView& batch, BatchCompletion* completion) noexcept;
   bool echo_request(const BatchView& batch, size_t request, BatchCompletion* completion) noexcept;
@@ -76,6 +81,7 @@ class NullModel final : public EngineModel {
   const NullSettings settings;
   const bool batches;
   std::atomic<int64_t> requests{0};
+  std::atomic<int64_t> begun{0};  // requests that began to run, for crash_after and hang_after
 
  private:
   ModelSpec spec_;
@@ -124,6 +130,7 @@ void NullInstance::compute(const BatchView& batch, BatchCompletion* completion) 
   if (completion->abandoned()) terminate_.store(true, std::memory_order_relaxed);
   completion->mark_start();
   const NullSettings& settings = model_->settings;
+  if (settings.crash_after > 0 || settings.hang_after > 0) misbehave(batch.requests.size());
   const int64_t busy = settings.busy_ns + settings.busy_ns_per_row * batch.rows;
   if (busy > 0) {
     const int64_t until = monotonic_ns() + busy;
@@ -131,6 +138,16 @@ void NullInstance::compute(const BatchView& batch, BatchCompletion* completion) 
     }
   }
   answer(batch, completion);
+}
+
+// What an engine does that has a fault: it takes the process with it, or it never comes back.
+void NullInstance::misbehave(size_t requests) noexcept {
+  const NullSettings& settings = model_->settings;
+  const int64_t before = model_->begun.fetch_add(static_cast<int64_t>(requests), std::memory_order_relaxed);
+  const auto now = [&](int64_t nth) { return nth > before && nth <= before + static_cast<int64_t>(requests); };
+  if (now(settings.crash_after)) ::raise(SIGSEGV);
+  // terminate() is not looked at: an engine that hangs does not listen.
+  while (now(settings.hang_after)) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
 void NullInstance::answer(const BatchView& batch, BatchCompletion* completion) noexcept {
@@ -229,6 +246,8 @@ class NullEngine final : public Engine {
     for (const auto& [name, scale, value] : {std::tuple{"busy_us", int64_t{1000}, &settings.busy_ns},
                                              std::tuple{"busy_us_per_row", int64_t{1000}, &settings.busy_ns_per_row},
                                              std::tuple{"fail_every", int64_t{1}, &settings.fail_every},
+                                             std::tuple{"crash_after", int64_t{1}, &settings.crash_after},
+                                             std::tuple{"hang_after", int64_t{1}, &settings.hang_after},
                                              std::tuple{"parts", int64_t{1}, &settings.parts}}) {
       Status status = read_number(options, name, scale, value);
       if (!status.is_ok()) return status;

@@ -2,7 +2,8 @@
 // everything around an engine, and simulations.
 //
 // Parameters: busy_us and busy_us_per_row (processor time it burns), completion (sync, async), fail_every (each n-th
-// request fails), parts (responses a request; other than 1 makes the model decoupled).
+// request fails), parts (responses a request; other than 1 makes the model decoupled), crash_after (the n-th request
+// raises SIGSEGV), hang_after (the n-th request never returns, not even when it is asked to).
 #pragma once
 
 #include "engines/engine.h"

@@ -185,6 +185,32 @@ TEST(Core, a_slot_that_an_instance_is_returning_is_not_returned_by_the_closing_p
   EXPECT_TRUE(fixture.ended());
 }
 
+TEST(Core, a_port_without_a_free_slot_wakes_the_others_which_give_back_what_they_do_not_need) {
+  Fixture fixture(batching());
+  Client hoards(fixture.core), running(fixture.core), late(fixture.core);
+  std::vector<uint32_t> slots(fixture.core->slots()), generations(fixture.core->slots());
+  ASSERT_EQ(running.submit(1, {}), Code::kOk);
+  ASSERT_EQ(running.drain().size(), 1u);
+  const uint32_t leased = hoards.port->lease(slots.data(), generations.data(), fixture.core->slots());
+  for (uint32_t i = 0; i < leased; ++i) hoards.free.emplace_back(slots[i], generations[i]);
+  const uint64_t woken = hoards.woken;
+  EXPECT_FALSE(hoards.give_back_if_wanted()) << "nobody has asked";
+  EXPECT_EQ(late.submit(2, {}), Code::kQueueFull);
+  EXPECT_EQ(hoards.woken, woken + 1);
+  ASSERT_TRUE(hoards.give_back_if_wanted());
+  EXPECT_FALSE(hoards.give_back_if_wanted()) << "asked once, given once";
+  ASSERT_EQ(late.submit(2, {}), Code::kOk);
+  EXPECT_EQ(late.drain().size(), 1u);
+  // What is not the port's own, or not idle, stays where it is.
+  const uint32_t slot = late.free.back().first, generation = late.free.back().second;
+  hoards.port->give_back(&slot, &generation, 1);
+  EXPECT_EQ(late.submit(3, {}), Code::kOk);
+  EXPECT_EQ(late.drain().size(), 1u);
+  for (Client* client : {&hoards, &running, &late}) client->close();
+  fixture.core.reset();
+  EXPECT_TRUE(fixture.ended());
+}
+
 TEST(Core, a_slot_that_is_queued_or_running_cannot_be_submitted_again) {
   Fixture fixture(batching(), {{"busy_us", "5000"}});
   Client client(fixture.core);

@@ -87,6 +87,18 @@ struct Client {
     if (slot != nullptr) *slot = submission.slot;
     return code;
   }
+  // What an environment does when another port is out of slots.
+  bool give_back_if_wanted() {
+    if (std::atomic_ref(port->shown()[Port::kWanted]).load(std::memory_order_relaxed) == 0) return false;
+    std::vector<uint32_t> slots, generations;
+    for (const auto& [slot, generation] : free) {
+      slots.push_back(slot);
+      generations.push_back(generation);
+    }
+    free.clear();
+    port->give_back(slots.data(), generations.data(), static_cast<uint32_t>(slots.size()));
+    return true;
+  }
   // The environment goes: what it did not read goes with it.
   void close() {
     port->close();

@@ -161,14 +161,21 @@ export class Port {
         pending,
         since: performance.now(),
         deadlineMs,
-        retry: (left) => {
+        // Accessors of the inputs run in the context of their caller, not of whoever makes room.
+        retry: AsyncResource.bind((left: number): number => {
           const again = this.takeSlot()
           if (again < 0) return QUEUE_FULL
-          const result = this.#submit(again, inputs, options, left, 0)
+          let result: number
+          try {
+            result = this.#submit(again, inputs, options, left, 0)
+          } catch (error) {
+            this.giveSlot(again)
+            throw error
+          }
           if (result >= 0) this.#track(pending, again, result)
           else this.giveSlot(again)
           return result
-        },
+        }),
       })
     })
   }

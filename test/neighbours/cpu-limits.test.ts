@@ -1,7 +1,7 @@
 // Fewer processors than the machine has: by affinity (taskset), and by a cgroup's quota.
 import { execFileSync } from 'node:child_process'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { cgroup, onOneProcessor } from './limited.js'
+import { cgroup, onOneProcessor } from './limited.mjs'
 
 vi.setConfig({ testTimeout: 120_000 })
 

@@ -3,26 +3,19 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-export type Limit = (command: string[]) => string[]
-
 /** One processor, through the affinity mask; undefined where taskset is missing. */
-export function onOneProcessor(): Limit | undefined {
+export function onOneProcessor() {
   const allowed = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
   if (spawnSync('taskset', ['-c', allowed, 'true']).status !== 0) return undefined
   return (command) => ['taskset', '-c', allowed, ...command]
 }
 
-export interface Cgroup {
-  readonly limit: Limit
-  remove(): void
-}
-
 const PERIOD_US = 100_000
 
 /** A cgroup with a quota of `cpus`, version 2 or 1, below our own; undefined where we may not make one. */
-export function cgroup(cpus: number): Cgroup | undefined {
+export function cgroup(cpus) {
   const groups = readFileSync('/proc/self/cgroup', 'utf8')
-  const own = (pattern: RegExp, mount: string): string[] => {
+  const own = (pattern, mount) => {
     const group = pattern.exec(groups)?.[1]
     return group === undefined ? [] : [join(mount, group), mount]
   }
@@ -44,15 +37,9 @@ export function cgroup(cpus: number): Cgroup | undefined {
         writeFileSync(join(folder, 'cpu.cfs_period_us'), String(PERIOD_US))
         writeFileSync(join(folder, 'cpu.cfs_quota_us'), String(cpus * PERIOD_US))
       }
-      const enter = (command: string[]): string[] => [
-        'sh',
-        '-c',
-        'echo $$ > "$0/cgroup.procs" && exec "$@"',
-        folder,
-        ...command,
-      ]
+      const enter = (command) => ['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder, ...command]
       const [program, ...args] = enter(['true'])
-      execFileSync(program as string, args, { stdio: 'ignore' })
+      execFileSync(program, args, { stdio: 'ignore' })
       return { limit: enter, remove: () => rmdirSync(folder) }
     } catch {
       rmdirSync(folder)

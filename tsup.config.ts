@@ -1,4 +1,4 @@
-import { cpSync, existsSync } from 'node:fs'
+import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { defineConfig, type Options } from 'tsup'
 
 // Every output lies flat in dist/, so `..` from any of them is the package root in both formats.
@@ -23,11 +23,19 @@ export default defineConfig([
     shims: false,
     onSuccess: async () => copyPage(),
   },
-  { ...shared, entry: library, format: 'cjs' },
-  { ...shared, entry: library, format: ['esm', 'cjs'], dts: { only: true } },
+  { ...shared, entry: library, format: 'cjs', onSuccess: async () => moduleTypes() },
+  { ...shared, entry: library, format: 'cjs', dts: { only: true } },
 ])
 
 /** The page `subten serve` shows is plain HTML, CSS and JavaScript: it is copied as it is. */
 function copyPage(): void {
   if (existsSync('src/server/page')) cpSync('src/server/page', 'dist/page', { recursive: true })
+}
+
+/**
+ * The declarations of ES modules name those of CommonJS: one `interface Models` for both, so that what a program adds to
+ * `declare module 'subten'` holds in all its files.
+ */
+function moduleTypes(): void {
+  for (const name of Object.keys(library)) writeFileSync(`dist/${name}.d.ts`, `export * from './${name}.cjs'\n`)
 }

@@ -136,10 +136,11 @@ bool is_model(const Napi::Value& value) {
 Napi::Value open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const Napi::Object object = info[0].As<Napi::Object>();
-  auto deferred = Napi::Promise::Deferred::New(env);
   const std::string name = get_string(object, "engine");
   Engine* engine = find_engine(name);
   if (engine == nullptr) {
+    // Made here alone: one that is never settled holds its promise, and its caller's AsyncLocalStorage, for ever.
+    auto deferred = Napi::Promise::Deferred::New(env);
     deferred.Resolve(
         to_js(env, Status::error(Code::kEngineNotFound, "this version of subten has no engine '" + name + "'")));
     return deferred.Promise();

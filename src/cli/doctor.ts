@@ -43,7 +43,8 @@ function text(host: HostFacts, system: SystemInfo | undefined, problem: Problem 
   const addon = system ? `${system.addon.version} (${system.addon.path})` : `does not load: ${problem?.problem}`
   const { cgroup, cpu } = host
   const quota = cgroup.quotaCpus === undefined ? 'none' : `${cgroup.quotaCpus} CPUs`
-  const throttled = cgroup.throttled === undefined ? '' : `, throttled ${cgroup.throttled} times`
+  const lost = cgroup.throttledMs ? ` (${cgroup.throttledMs} ms)` : ''
+  const throttled = cgroup.throttled === undefined ? '' : `, throttled ${cgroup.throttled} times${lost}`
   return [
     'subten',
     row('version', version),
@@ -81,7 +82,7 @@ function adviceFor(host: HostFacts, system: SystemInfo | undefined, problem: Pro
   }
   if ((host.cgroup.throttled ?? 0) > 0) {
     advice.push(
-      'The cgroup has throttled its processes: raise the CPU quota, or latency has peaks of a period (100 ms).',
+      'The cgroup has throttled its processes, and latency has peaks of a period (100 ms): raise the CPU limit (docker --cpus, Kubernetes resources.limits.cpu, systemd CPUQuota) to more than the load needs, or remove it.',
     )
   }
   if (host.gpu) advice.push('There is a GPU; this version of subten computes on the CPU only.')

@@ -20,7 +20,7 @@ export interface HostFacts {
   readonly libc: string
   readonly cpu: { readonly model: string; readonly features: readonly string[]; readonly parallelism: number }
   readonly affinity?: string
-  readonly cgroup: { readonly quotaCpus?: number; readonly throttled?: number }
+  readonly cgroup: { readonly quotaCpus?: number; readonly throttled?: number; readonly throttledMs?: number }
   readonly gpu?: string
 }
 
@@ -51,23 +51,45 @@ export function hostFacts(root = '/'): HostFacts {
   }
 }
 
-/** The CPU quota and how often it was hit, version 2 or 1. */
+/**
+ * The CPU quota and how often it was hit, version 2 or 1. A quota may stand at any level between the cgroup and the root:
+ * the smallest one counts, as native/executor/cpu_limits.cc has it.
+ */
 function cgroupFacts(read: (path: string) => string | undefined): HostFacts['cgroup'] {
-  const lines = (read('proc/self/cgroup') ?? '').split('\n')
-  const inner = lines.find((line) => line.startsWith('0::'))?.slice(3)
-  const v1 = lines.find((line) => /^\d+:(?:[\w,]*,)?cpu(?:,[\w,]*)?:/.test(line))?.split(':')[2]
-  const folders = [`sys/fs/cgroup${inner ?? ''}`, 'sys/fs/cgroup', `sys/fs/cgroup/cpu${v1 ?? ''}`, 'sys/fs/cgroup/cpu']
   let quotaCpus: number | undefined
   let throttled: number | undefined
-  for (const folder of folders) {
-    const [quota, period] = (read(`${folder}/cpu.max`) ?? '').trim().split(' ')
+  let throttledMs: number | undefined
+  for (const folder of cgroupFolders(read('proc/self/cgroup') ?? '')) {
+    const [quota, period] = (read(`${folder}/cpu.max`) ?? 'max').trim().split(' ')
     const old = Number(read(`${folder}/cpu.cfs_quota_us`) ?? -1)
-    if (quota && quota !== 'max') quotaCpus ??= Number(quota) / Number(period)
-    else if (old > 0) quotaCpus ??= old / Number(read(`${folder}/cpu.cfs_period_us`) ?? 100_000)
-    const count = /^nr_throttled (\d+)$/m.exec(read(`${folder}/cpu.stat`) ?? '')?.[1]
-    if (count !== undefined) throttled ??= Number(count)
+    const own =
+      quota !== 'max'
+        ? Number(quota) / Number(period)
+        : old > 0
+          ? old / Number(read(`${folder}/cpu.cfs_period_us`) ?? 100_000)
+          : Number.NaN
+    if (own > 0) quotaCpus = Math.min(own, quotaCpus ?? own)
+    const stat = read(`${folder}/cpu.stat`) ?? ''
+    const count = Number(/^nr_throttled (\d+)$/m.exec(stat)?.[1] ?? Number.NaN)
+    if (Number.isNaN(count) || (throttled !== undefined && count <= throttled)) continue
+    throttled = count
+    const [, unit, time] = /^throttled_(usec|time) (\d+)$/m.exec(stat) ?? []
+    throttledMs = time === undefined ? undefined : Math.round(Number(time) / (unit === 'usec' ? 1e3 : 1e6))
   }
-  return { quotaCpus, throttled }
+  return { quotaCpus, throttled, throttledMs }
+}
+
+/** The folders of the process's CPU cgroups and of what is above them. */
+function cgroupFolders(groups: string): string[] {
+  const folders: string[] = []
+  for (const line of groups.split('\n')) {
+    const [, controllers, group = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
+    if (controllers !== '' && !controllers?.split(',').includes('cpu')) continue
+    const mount = controllers === '' ? 'sys/fs/cgroup' : 'sys/fs/cgroup/cpu'
+    const names = group.split('/').filter(Boolean)
+    for (let depth = names.length; depth >= 0; depth--) folders.push([mount, ...names.slice(0, depth)].join('/'))
+  }
+  return folders
 }
 
 function gpuFact(read: (path: string) => string | undefined, root: string): string | undefined {

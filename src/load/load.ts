@@ -14,6 +14,7 @@ import { DATATYPES, type Datatype } from '../runtime/datatype.js'
 import { SubtenError } from '../runtime/errors.js'
 import { type ModelInfo, NativeModel } from '../runtime/model.js'
 import type { ModelAt } from '../runtime/models.js'
+import { inRootContext } from '../runtime/root-context.js'
 import type { LoadOptions, TensorSpec } from '../runtime/types.js'
 import { checkOptions, coreOptions } from './core-options.js'
 import { warmUp } from './warm-up.js'
@@ -136,7 +137,9 @@ async function openCore(
   }
   const label = `model '${located.name}' (engine ${engine})`
   const native = coreOptions(config, options, JSON.stringify(info), label, decoupled)
-  const model = new NativeModel(info, (onWake) => succeeded(addon().createPort(handle.handle, native, onWake)))
+  const model = new NativeModel(info, (onWake) =>
+    inRootContext(() => succeeded(addon().createPort(handle.handle, native, onWake))),
+  )
   try {
     await warmUp(model, config, located)
   } catch (error) {

@@ -1,6 +1,7 @@
 import { addon, succeeded } from './binding.js'
 import { SubtenError } from './errors.js'
 import { type ModelInfo, NativeModel } from './model.js'
+import { inRootContext } from './root-context.js'
 import type { Model, ShareToken } from './types.js'
 
 /** A handle on a model that another environment of this process has loaded; both use one queue. */
@@ -10,7 +11,7 @@ export function attach(token: ShareToken): Model {
   }
   // The description comes with the port: open it before the model object is made.
   const wake: Waker = {}
-  const native = succeeded(addon().attachPort(token.id, waker(wake)))
+  const native = inRootContext(() => succeeded(addon().attachPort(token.id, waker(wake))))
   return new NativeModel(JSON.parse(native.info) as ModelInfo, (onWake) => {
     wake.call = onWake
     return native

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { ADDON, addonFile, type Installed, installed, ONNXRUNTIME, onnxruntimeFile, ownFile } from './addon-file.js'
 import { errorFromNative, SubtenError } from './errors.js'
 
 /** An error as it crosses from native code. */
@@ -117,50 +117,33 @@ export function addonPath(): string {
 
 function load(): { addon: NativeAddon; path: string } {
   if (loaded) return loaded
-  const require = createRequire(import.meta.url)
-  const root = packageRoot()
+  const where = installed()
   let path = ''
   try {
-    const find = require('node-gyp-build') as { path(root: string): string }
-    path = find.path(root)
-    const native = require(path) as NativeAddon
-    native.configure({ onnxruntimeLibrary: onnxruntimeLibrary(require, root) })
+    path = addonFile(where)
+    const native = createRequire(ownFile())(path) as NativeAddon
+    native.configure({ onnxruntimeLibrary: onnxruntimeFile(where) })
     loaded = { addon: native, path }
     return loaded
   } catch (cause) {
     throw new SubtenError(
       'UNSUPPORTED_PLATFORM',
       `the native addon ${path || `for ${process.platform}-${process.arch}`} cannot be loaded: ${reason(cause)}`,
-      {
-        cause,
-        remedy: existsSync(join(root, 'native'))
-          ? `Build it: \`npm run build\` in a checkout, or \`npm i --no-save cmake-js node-addon-api node-api-headers && node ${join('node_modules', 'subten', 'scripts', 'build-native.mjs')}\` where subten is a dependency.`
-          : 'Use Linux x64 with glibc and Node 20.20 or newer.',
-      },
+      { cause, remedy: remedy(where, path) },
     )
   }
 }
 
+function remedy({ root, bundled }: Installed, path: string): string {
+  if (bundled && (root === undefined || path !== '')) {
+    return `subten was bundled: mark it as external (esbuild: --external:subten), or copy ${ADDON} and ${ONNXRUNTIME} beside the bundle; \`npx subten doctor\` prints where they are.`
+  }
+  if (root === undefined || !existsSync(join(root, 'native')))
+    return 'Use Linux x64 with glibc and Node 20.20 or newer.'
+  const script = join('node_modules', 'subten', 'scripts', 'build-native.mjs')
+  return `Build it: \`npm run build\` in a checkout, or \`npm i --no-save cmake-js node-addon-api node-api-headers && node ${script}\` where subten is a dependency.`
+}
+
 function reason(cause: unknown): string {
   return cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)
-}
-
-function packageRoot(): string {
-  let directory = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(directory, 'package.json')) && dirname(directory) !== directory)
-    directory = dirname(directory)
-  return directory
-}
-
-/** The library of the platform package, or '' where it is not installed: native code then goes on searching. */
-function onnxruntimeLibrary(require: NodeJS.Require, root: string): string {
-  const name = `@subten/onnxruntime-${process.platform}-${process.arch}`
-  try {
-    const library = join(dirname(require.resolve(`${name}/package.json`)), 'lib', 'libsubten_onnxruntime.so.1')
-    if (existsSync(library)) return library
-  } catch {
-    // not installed: a bundle may have it beside the package root
-  }
-  const beside = join(root, 'npm', name.replace('@subten/', ''), 'lib', 'libsubten_onnxruntime.so.1')
-  return existsSync(beside) ? beside : ''
 }

@@ -1,7 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { SubtenError } from './errors.js'
 
-let storage: AsyncLocalStorage<number> | undefined
+/** One for the thread, not one for each module format: a deadline holds for models that the other one loaded. */
+const SHARED = Symbol.for('subten.deadline')
+const scope = globalThis as { [SHARED]?: { storage?: AsyncLocalStorage<number> } }
+scope[SHARED] ??= {}
+const shared = scope[SHARED]
 
 /**
  * Runs `fn` with a deadline: every `infer` awaited in it has at most what is left of `ms` milliseconds.
@@ -10,7 +14,8 @@ let storage: AsyncLocalStorage<number> | undefined
 export function withDeadline<T>(ms: number, fn: () => T): T {
   if (!Number.isFinite(ms) || ms < 0)
     throw new SubtenError('INVALID_INPUT', `withDeadline: ${ms} is no number of milliseconds`)
-  storage ??= new AsyncLocalStorage<number>()
+  shared.storage ??= new AsyncLocalStorage<number>()
+  const { storage } = shared
   const mine = performance.now() + ms
   return storage.run(Math.min(mine, storage.getStore() ?? Number.POSITIVE_INFINITY), fn)
 }
@@ -21,7 +26,7 @@ export function budgetLeft(deadlineMs: number | undefined): number {
     throw new SubtenError('INVALID_INPUT', `deadlineMs must be a number of milliseconds, not ${deadlineMs}`)
   }
   const own = deadlineMs === undefined || deadlineMs === Number.POSITIVE_INFINITY ? -1 : Math.max(0, deadlineMs)
-  const ambient = storage?.getStore()
+  const ambient = shared.storage?.getStore()
   if (ambient === undefined) return own
   const left = Math.max(0, ambient - performance.now())
   return own < 0 ? left : Math.min(own, left)

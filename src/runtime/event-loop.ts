@@ -1,3 +1,4 @@
+import { inRootContext } from './root-context.js'
 import type { Distribution } from './snapshot.js'
 
 const PERIOD_MS = 20
@@ -16,7 +17,7 @@ let timer: NodeJS.Timeout | undefined
  * substitute: it reads 1.7 ms on an idle loop.
  */
 export function watchEventLoop(): () => void {
-  if (users++ === 0) arm()
+  if (users++ === 0) inRootContext(arm)
   let watching = true
   return () => {
     if (!watching) return

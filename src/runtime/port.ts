@@ -66,10 +66,11 @@ class Pending {
 /** A submission that did not fit and waits for room (`whenFull: 'wait'`). */
 interface Waiting {
   readonly pending: Pending
-  readonly inputs: Inputs
   readonly since: number
   readonly deadlineMs: number
   timer?: NodeJS.Timeout
+  /** Tries once more, with so many milliseconds left; QUEUE_FULL: there is still no room. */
+  readonly retry: (leftMs: number) => number
 }
 
 function waitedTooLong(): Failure {
@@ -415,7 +416,9 @@ export class Port {
   #wait(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): Promise<Outputs> {
     const promise = new Promise<Outputs>(keepResolver as ConstructorParameters<typeof Promise<Outputs>>[0])
     const pending = new Pending(this, resolver, options, undefined)
-    const entry: Waiting = { pending, inputs, since: performance.now(), deadlineMs }
+    // Accessors of the inputs run in the context of their caller, not of whoever makes room.
+    const retry = AsyncResource.bind((left: number): number => this.#retry(pending, inputs, left))
+    const entry: Waiting = { pending, since: performance.now(), deadlineMs, retry }
     this.#waiting.push(entry)
     if (options?.signal) watchAbort(options.signal, pending)
     if (deadlineMs >= 0) {
@@ -425,8 +428,7 @@ export class Port {
     return promise
   }
 
-  /** Tries once more; QUEUE_FULL: there is still no room. */
-  #retry({ pending, inputs }: Waiting, deadlineMs: number): number {
+  #retry(pending: Pending, inputs: Inputs, deadlineMs: number): number {
     const slot = this.takeSlot()
     if (slot < 0) return QUEUE_FULL
     let status = QUEUE_FULL
@@ -459,7 +461,7 @@ export class Port {
       }
       let status: number
       try {
-        status = this.#retry(entry, left)
+        status = entry.retry(left)
       } catch (error) {
         entry.pending.settle(new Failure(() => error))
         continue

@@ -1,51 +1,19 @@
 // What a user gets from npm: the packed files work without any install script, in both module systems, with types.
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeConsumer, manifest, packed, root } from './consumer.js'
 
-const root = resolve(import.meta.dirname, '../..')
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const inUser = (command: string, ...args: string[]) => execFileSync(command, args, { cwd: user, encoding: 'utf8' })
 
 let user: string
 
 beforeAll(() => {
-  user = mkdtempSync(join(tmpdir(), 'subten-user-'))
-  const installed = join(user, 'node_modules', 'subten')
-  for (const file of packed()) {
-    mkdirSync(dirname(join(installed, file)), { recursive: true })
-    cpSync(join(root, file), join(installed, file))
-  }
-  // A release carries prebuilt addons; here the one of this checkout stands for them.
-  const prebuilt = join(installed, 'prebuilds', `${process.platform}-${process.arch}`)
-  rmSync(prebuilt, { recursive: true, force: true })
-  mkdirSync(prebuilt, { recursive: true })
-  cpSync(join(root, 'build/Release/subten.node'), join(prebuilt, 'subten.node'))
-  for (const name of [
-    ...Object.keys(manifest.dependencies),
-    ...Object.keys(manifest.optionalDependencies),
-    '@types/node',
-  ]) {
-    const link = join(user, 'node_modules', name)
-    mkdirSync(dirname(link), { recursive: true })
-    symlinkSync(join(root, 'node_modules', name), link)
-  }
-  writeFileSync(join(user, 'package.json'), '{ "name": "user", "private": true }')
+  user = makeConsumer()
 })
 
 afterAll(() => rmSync(user, { recursive: true, force: true }))
-
-function packed(): string[] {
-  const output = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--loglevel=error'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
-  const report = JSON.parse(output)
-  const entry = Array.isArray(report) ? report[0] : Object.values(report)[0]
-  return entry.files.map((file: { path: string }) => file.path)
-}
 
 describe('the packed package', () => {
   it('holds what is needed to run and to build, and nothing of our tests', () => {

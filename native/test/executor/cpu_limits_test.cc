@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "executor/process_state.h"
+
 namespace subten {
 namespace {
 
@@ -55,6 +57,25 @@ TEST_F(CpuLimitsTest, files_that_say_nothing_sensible_are_passed_over) {
   write("proc/self/cgroup", "nonsense\n0::/\n::\n");
   write("sys/fs/cgroup/cpu.max", "many few\n");
   EXPECT_EQ(read().quota, 0);
+}
+
+TEST(SpinBudgetTest, on_one_processor_nobody_spins) {
+  SpinBudget budget(1);
+  EXPECT_FALSE(budget.acquire());
+}
+
+TEST(SpinBudgetTest, spinners_leave_a_processor_to_the_event_loop_and_one_to_each_run) {
+  SpinBudget budget(3);
+  EXPECT_TRUE(budget.acquire());
+  EXPECT_TRUE(budget.acquire());
+  EXPECT_FALSE(budget.acquire());
+  budget.computing(1);
+  EXPECT_TRUE(budget.exhausted());
+  budget.release();
+  EXPECT_FALSE(budget.exhausted());
+  EXPECT_FALSE(budget.acquire());
+  budget.computing(-1);
+  EXPECT_TRUE(budget.acquire());
 }
 
 }  // namespace

@@ -64,15 +64,28 @@ describe('host facts', () => {
       'proc/self/status': 'Name:\tnode\nCpus_allowed_list:\t0-3\n',
       'proc/self/cgroup': '0::/box\n',
       'sys/fs/cgroup/box/cpu.max': '150000 100000\n',
-      'sys/fs/cgroup/box/cpu.stat': 'nr_periods 10\nnr_throttled 7\n',
+      'sys/fs/cgroup/box/cpu.stat': 'nr_periods 10\nnr_throttled 7\nthrottled_usec 2500\n',
       'proc/driver/nvidia/version': 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54  Thu\n',
     })
     expect(hostFacts(root)).toMatchObject({
       cpu: { model: 'A processor', features: ['avx2', 'avx512f', 'avx512_vnni', 'amx_int8'] },
       affinity: '0-3',
-      cgroup: { quotaCpus: 1.5, throttled: 7 },
+      cgroup: { quotaCpus: 1.5, throttled: 7, throttledMs: 3 },
       gpu: expect.stringContaining('NVIDIA'),
     })
+  })
+
+  it('have the smallest quota and the most throttled level between the cgroup and the root', () => {
+    const root = machine({
+      'proc/self/cgroup': '5:memory:/m\n4:cpu,cpuacct:/a/b\n0::/v/w\n',
+      'sys/fs/cgroup/v/cpu.max': '300000 100000\n',
+      'sys/fs/cgroup/v/w/cpu.max': 'max 100000\n',
+      'sys/fs/cgroup/cpu/a/cpu.cfs_quota_us': '150000\n',
+      'sys/fs/cgroup/cpu/a/cpu.stat': 'nr_throttled 3\nthrottled_time 4200000\n',
+      'sys/fs/cgroup/cpu/a/b/cpu.cfs_quota_us': '200000\n',
+      'sys/fs/cgroup/cpu/a/b/cpu.stat': 'nr_throttled 0\nthrottled_time 0\n',
+    })
+    expect(hostFacts(root).cgroup).toEqual({ quotaCpus: 1.5, throttled: 3, throttledMs: 4 })
   })
 
   it('come from cgroup version 1, and may all be missing', () => {
@@ -81,7 +94,7 @@ describe('host facts', () => {
       'sys/fs/cgroup/cpu/box/cpu.cfs_quota_us': '50000\n',
       'sys/fs/cgroup/cpu/box/cpu.cfs_period_us': '100000\n',
     })
-    expect(hostFacts(root).cgroup).toEqual({ quotaCpus: 0.5, throttled: undefined })
+    expect(hostFacts(root).cgroup).toEqual({ quotaCpus: 0.5 })
     expect(hostFacts(machine({}))).toMatchObject({ cgroup: {}, gpu: undefined, cpu: { features: [] } })
   })
 })

@@ -49,6 +49,14 @@ describe('a full queue', () => {
     expect(await order(model, Array.from({ length: 40 }))).toEqual(Array.from({ length: 40 }, (_, i) => i))
   })
 
+  it('loses no slot to requests that turn out wrong once there is room', async () => {
+    const model = await slowEcho(0, { maxQueueSize: 4 })
+    const rows = Array.from({ length: 4000 }, (_, i) => (i % 2 ? row(i) : { input: new Float32Array(5) }))
+    const ended = await model.inferMany(rows, { onError: 'settle' })
+    expect(ended.map(({ ok }) => ok)).toEqual(rows.map((_, i) => i % 2 === 1))
+    expect(first(await model.infer(row(9)))).toBe(9)
+  })
+
   it('lets inferMany give more rows than fit', async () => {
     const model = await slowEcho(0, { maxQueueSize: 8 })
     const outputs = await model.inferMany(Array.from({ length: 1000 }, (_, i) => row(i)))

@@ -368,6 +368,8 @@ Code ModelCore::admit(uint32_t level) noexcept {
     return Code::kModelClosed;
   }
   const uint32_t most = options_.batch.levels[level - 1].max_queue_size;
+  // Looked at before it is counted: a full queue refuses without writing to the line that every submitter writes to.
+  if (queued_[level].load(std::memory_order_relaxed) >= most) return Code::kQueueFull;
   // relaxed: a count; the inbox orders the request itself.
   if (queued_[level].fetch_add(1, std::memory_order_relaxed) < most) return Code::kOk;
   queued_[level].fetch_sub(1, std::memory_order_relaxed);

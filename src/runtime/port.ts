@@ -9,6 +9,7 @@ import { lengthOf, type ReadyInput, readyInput } from './inputs.js'
 import { OutputReader, type SlabView } from './outputs.js'
 import { KIND, MAX_RANK, propertyName, STAGED_BYTES, WORD } from './record.js'
 import { reshape } from './reshape.js'
+import { inRootContext } from './root-context.js'
 import type { InferOptions, Inputs, InputValue, Outputs, TensorSpec } from './types.js'
 
 const QUEUE_FULL = -(NATIVE_CODES.indexOf('QUEUE_FULL') + 1)
@@ -18,14 +19,12 @@ const EXPLICIT = 2
 const SLOTS_WANTED = 1024
 const MIN_DRAIN = 16
 const MAX_DRAIN = 1024
-/** A turn of the event loop may take this long, milliseconds; the drain limit follows it. */
+/** Drains and continuations may take this much of a turn of the event loop, milliseconds. */
 const TURN_MS = 0.5
 const STAGED_DOUBLES = STAGED_BYTES / 8
 
 /** Ports with requests in flight: an abandoned model may be collected, but not before its requests have ended. */
 const busy = new Set<Port>()
-/** Immediates armed here would otherwise keep the context of whoever called infer first. */
-const rootResource = new AsyncResource('subten')
 
 type Resolve = (result: Outputs | Promise<never> | Failure) => void
 
@@ -484,6 +483,7 @@ export class Port {
 
   #drain(): void {
     const limit = this.#drainLimit
+    const since = performance.now()
     let drained = 0
     for (;;) {
       const count = this.#take(limit - drained)
@@ -492,24 +492,36 @@ export class Port {
       if (count === 0) break
       if (drained >= limit) {
         this.#take(0)
-        this.#continueLater()
+        this.#continueLater(since)
         break
       }
     }
     this.#afterDrain()
   }
 
-  /** Continuations of what was resolved run now; the rest comes in the next turn, and the limit follows its delay. */
-  #continueLater(): void {
+  /**
+   * Continuations of what was resolved run now; the rest comes in the next turn. The limit follows what drains and
+   * continuations take: a short time, or as much of a turn as everything else, since whoever drains less than comes in
+   * while others take their time falls behind for good.
+   */
+  #continueLater(since: number): void {
     this.#drainScheduled = true
-    const since = performance.now()
-    rootResource.runInAsyncScope(setImmediate, undefined, () => {
-      this.#drainScheduled = false
-      const delay = performance.now() - since
-      this.#drainLimit =
-        delay > TURN_MS ? Math.max(MIN_DRAIN, this.#drainLimit >> 1) : Math.min(MAX_DRAIN, this.#drainLimit << 1)
-      if (!this.closed) this.#drain()
+    let own = 0
+    // Behind the continuations in the queue.
+    queueMicrotask(() => {
+      own = performance.now() - since
     })
+    const next = (): void => {
+      this.#drainScheduled = false
+      const others = performance.now() - since - own
+      this.#drainLimit =
+        own > Math.max(TURN_MS, others)
+          ? Math.max(MIN_DRAIN, this.#drainLimit >> 1)
+          : Math.min(MAX_DRAIN, this.#drainLimit << 1)
+      if (!this.closed) this.#drain()
+    }
+    // In the root context, or the immediate would keep that of whoever called infer first.
+    inRootContext(() => setImmediate(next))
   }
 
   #complete(record: number): void {

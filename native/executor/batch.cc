@@ -205,7 +205,7 @@ void Batch::fail(size_t request, Status status) noexcept {
 bool Batch::abandoned() const noexcept {
   if (sync_port_ != nullptr) return false;
   for (const uint32_t slot : slots_) {
-    if (RequestWord::pending(core_->descriptor(slot).state.load())) return false;
+    if (RequestWord::pending(core_->descriptor(slot).state.load(std::memory_order_seq_cst))) return false;
   }
   return true;
 }

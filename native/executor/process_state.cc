@@ -59,7 +59,7 @@ void enter_engine(EngineInstance* instance, const RunNote* note) noexcept {
   for (size_t i = 0; i < kRunning; ++i) {
     uintptr_t expected = 0;
     if (running[i].load(std::memory_order_relaxed) == 0 &&
-        running[i].compare_exchange_strong(expected, reinterpret_cast<uintptr_t>(instance), std::memory_order_release,
+        running[i].compare_exchange_strong(expected, reinterpret_cast<uintptr_t>(instance), std::memory_order_seq_cst,
                                            std::memory_order_relaxed)) {
       notes[i].store(note, std::memory_order_release);  // pairs with each_running()
       return;
@@ -91,11 +91,9 @@ void leave_engine(EngineInstance* instance) noexcept {
 }
 
 void terminate_if_abandoned(EngineInstance* instance, const BatchCompletion& batch) noexcept {
-  // seq_cst: pairs with the engine, which begins and then looks whether anybody waits: one of the two sees the other.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   const auto mine = reinterpret_cast<uintptr_t>(instance);
   for (auto& place : running) {
-    uintptr_t expected = place.load(std::memory_order_acquire);
+    uintptr_t expected = place.load(std::memory_order_seq_cst);  // see RequestState::cancel()
     if ((expected & ~kTerminating) != mine) continue;
     for (expected = mine; !place.compare_exchange_strong(expected, mine | kTerminating); expected = mine) {
       if ((expected & ~kTerminating) != mine) return;  // the run is over

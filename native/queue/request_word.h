@@ -56,7 +56,7 @@ enum class Cancelled : uint8_t {
 // another thread is a release, one that takes them over an acquire; the line says with which it pairs.
 class RequestState {
  public:
-  uint64_t load() const noexcept { return word_.load(std::memory_order_acquire); }
+  uint64_t load(std::memory_order order = std::memory_order_acquire) const noexcept { return word_.load(order); }
 
   // The environment submits: idle → queued, with both holds. False when the generation is not the current one or the
   // slot is in use.
@@ -97,13 +97,15 @@ class RequestState {
   }
 
   // The environment gives it up: pending → cancelled, and the js hold goes with it.
+  // seq_cst: whoever cancels a run then looks whether it is on; the engine begins it and then looks whether anybody
+  // waits for it. One of the two sees the other (Batch::abandoned, terminate_if_abandoned).
   Cancelled cancel(uint32_t generation) noexcept {
     uint64_t word = word_.load(std::memory_order_relaxed);
     while (RequestWord::generation(word) == generation && RequestWord::pending(word)) {
       const bool running = RequestWord::phase(word) == Phase::kRunning;
       const uint64_t wanted = with_phase(word, Phase::kCancelled) & ~RequestWord::kJsHold;
       // model: word.cancel
-      if (word_.compare_exchange_weak(word, wanted, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      if (word_.compare_exchange_weak(word, wanted, std::memory_order_seq_cst, std::memory_order_relaxed)) {
         return running ? Cancelled::kFromRun : Cancelled::kFromQueue;
       }
     }

@@ -35,7 +35,7 @@ class NullInstance final : public EngineInstance {
   explicit NullInstance(NullModel* model) : model_(model) {}
   ~NullInstance() override;
   void execute(const BatchView& batch, BatchCompletion* completion) noexcept override;
-  void terminate() noexcept override { terminate_.store(true, std::memory_order_relaxed); }
+  void terminate() noexcept override { terminate_.store(true, std::memory_order_release); }
   void start_thread() {
     thread_ = std::thread([this] { serve(); });
   }
@@ -124,9 +124,8 @@ void NullInstance::serve() noexcept {
 }
 
 void NullInstance::compute(const BatchView& batch, BatchCompletion* completion) noexcept {
-  terminate_.store(false, std::memory_order_relaxed);  // one that was meant for the run before
-  // seq_cst: pairs with whoever gives the last request up and then stops the run: one of the two sees the other.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  // Forgets one that was meant for the run before. acquire: if it was meant for this one, what led to it is seen below.
+  terminate_.exchange(false, std::memory_order_acq_rel);
   if (completion->abandoned()) terminate_.store(true, std::memory_order_relaxed);
   completion->mark_start();
   const NullSettings& settings = model_->settings;

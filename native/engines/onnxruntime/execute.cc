@@ -96,8 +96,6 @@ void OrtInstance::terminate() noexcept {
 
 void OrtInstance::execute(const BatchView& batch, BatchCompletion* completion) noexcept {
   switch_.begin();
-  // seq_cst: pairs with whoever gives the last request up and then stops the run: one of the two sees the other.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   Status status;
   try {
     status = completion->abandoned() ? Status::quiet(Code::kEngineFailed, "nobody waits for the run")

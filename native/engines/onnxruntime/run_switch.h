@@ -11,8 +11,9 @@ namespace subten {
 // and one that races the end of a run never reaches the next.
 class RunSwitch {
  public:
-  // Release pairs with the acquire in stop(): what begin() followed is seen there.
-  void begin() noexcept { state_.store(State::kRunning, std::memory_order_release); }
+  // seq_cst: a release for stop(), and the engine then looks whether anybody waits, as whoever gives the last request
+  // up does so before it calls stop(): one of the two sees the other.
+  void begin() noexcept { state_.store(State::kRunning, std::memory_order_seq_cst); }
 
   // True when the run was stopped, and the switch of the library has to be set back.
   bool end() noexcept {
@@ -28,8 +29,8 @@ class RunSwitch {
   template <typename Set>
   void stop(Set set) noexcept {
     State running = State::kRunning;
-    // Acquire pairs with begin(); release is for nobody.
-    if (!state_.compare_exchange_strong(running, State::kStopping, std::memory_order_acquire)) return;
+    // seq_cst: pairs with begin().
+    if (!state_.compare_exchange_strong(running, State::kStopping, std::memory_order_seq_cst)) return;
     set();
     state_.store(State::kStopped, std::memory_order_release);  // pairs with the acquire in end()
   }

@@ -269,7 +269,10 @@ uint32_t Port::release(uint32_t slot, uint32_t generation) noexcept {
   if (!mine(slot, generation)) return generation;
   Descriptor& descriptor = core_->descriptor(slot);
   if (RequestWord::phase(descriptor.state.load()) == Phase::kIdle) return generation;
+  const Phase outcome = RequestWord::phase(descriptor.state.load());
   if (!descriptor.state.drop_js(generation)) return generation;
+  // Before its completion was retired: retire_one() finds the outcome there, and gives the input extents back.
+  if (unread_[slot] != 0) unread_[slot] = kReleasedEarly + static_cast<uint8_t>(outcome);
   drop_outputs(slot);
   return descriptor.state.recycle();
 }
@@ -316,10 +319,13 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
     futex_wake(&part_word_, INT32_MAX);                                                   // model: credits.wake
     return;
   }
+  const uint8_t unread = unread_[record];
   unread_[record] = 0;
   --in_flight_;
   Descriptor& descriptor = core_->descriptor(record);
-  const Phase phase = RequestWord::phase(descriptor.state.load());
+  const bool released = unread >= kReleasedEarly;
+  const Phase phase =
+      released ? static_cast<Phase>(unread - kReleasedEarly) : RequestWord::phase(descriptor.state.load());
   if (phase == Phase::kResult) {
     add_one(counts.succeeded);
     // JS can write there: whatever stands there must be a time before it is a number of nanoseconds.
@@ -341,6 +347,7 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
   } else {
     add_one(counts.failed);
   }
+  if (released) return core_->release_extents(record);
   if ((descriptor.flags & Descriptor::kExplicit) != 0 && phase == Phase::kResult) return;  // until release()
   drop_outputs(record);
   if ((descriptor.flags & Descriptor::kExplicit) != 0) return;

@@ -177,7 +177,8 @@ class Port {
   MappedArray<StagedInput>& staging_;
   // A slot's completion is on the way or not retired yet: it must not be submitted again, even by an environment that
   // released it too early, since a record is in the ring once.
-  MappedArray<uint8_t> unread_;
+  MappedArray<uint8_t> unread_;  // 0: none; 1: one; kReleasedEarly + its outcome: one of a slot that was released
+  static constexpr uint8_t kReleasedEarly = 2;
   std::array<uint32_t, kTakeLimit> taken_{};
   uint32_t taken_count_ = 0;
   uint32_t part_base_ = 0;

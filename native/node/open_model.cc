@@ -64,7 +64,7 @@ class OpenWorker final : public Napi::AsyncWorker {
     auto model = std::make_unique<std::unique_ptr<EngineModel>>(std::move(model_));
     ModelHandle handle =
         ModelHandle::New(env, model.get(), [](Napi::Env, std::unique_ptr<EngineModel>* owned) { delete owned; });
-    model.release();  // the handle's now
+    (void)model.release();  // the handle's now
     handle.TypeTag(&kModelTag);
     result.Set("handle", handle);
     deferred_.Resolve(result);
@@ -164,7 +164,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   auto worker = std::make_unique<OpenWorker>(env, engine, std::move(options));
   const Napi::Promise promise = worker->promise();
   worker->Queue();
-  worker.release();  // it deletes itself when it has ended
+  (void)worker.release();  // it deletes itself when it has ended
   return promise;
 }
 

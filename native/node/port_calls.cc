@@ -291,10 +291,10 @@ struct PortCalls {
   }
 
   static napi_value stats(napi_env env, napi_callback_info info);
-  static napi_value stats_(napi_env env, napi_callback_info info);
+  static napi_value read_stats(napi_env env, napi_callback_info info);
   static napi_value reset_stats(napi_env env, napi_callback_info info);
   static napi_value close(napi_env env, napi_callback_info info);
-  static napi_value close_(napi_env env, napi_callback_info info);
+  static napi_value begin_close(napi_env env, napi_callback_info info);
 
   static void add_function(Napi::Env env, Napi::Object object, PortObject* self, const char* name, napi_callback call) {
     napi_value function;
@@ -334,10 +334,10 @@ class EndWaiter final : public Napi::AsyncWorker {
 }  // namespace
 
 napi_value PortCalls::close(napi_env env, napi_callback_info info) {
-  return or_out_of_memory(env, [&] { return close_(env, info); });
+  return or_out_of_memory(env, [&] { return begin_close(env, info); });
 }
 
-napi_value PortCalls::close_(napi_env env, napi_callback_info info) {
+napi_value PortCalls::begin_close(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   PortObject* self = call.self;
   Napi::Env napi(env);
@@ -357,7 +357,7 @@ napi_value PortCalls::close_(napi_env env, napi_callback_info info) {
   auto waiter = std::make_unique<EndWaiter>(napi, self->end_);
   const Napi::Promise promise = waiter->promise();
   waiter->Queue();
-  waiter.release();  // it deletes itself when it has ended
+  (void)waiter.release();  // it deletes itself when it has ended
   return promise;
 }
 
@@ -382,10 +382,10 @@ void add_pairs(Napi::Env env, Napi::Array* stages, uint32_t stage, const std::ve
 //   running: [batches, nanoseconds since the oldest of them was formed], stages: Float64Array[] of [sum, max, value,
 //   count, value, count, …] in nanoseconds, memory: [bytes, used] }
 napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
-  return or_out_of_memory(env, [&] { return stats_(env, info); });
+  return or_out_of_memory(env, [&] { return read_stats(env, info); });
 }
 
-napi_value PortCalls::stats_(napi_env env, napi_callback_info info) {
+napi_value PortCalls::read_stats(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   Port* port = call.self->port();
   Napi::Env napi(env);

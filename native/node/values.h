@@ -45,9 +45,11 @@ inline bool get_bool(const Napi::Object& object, const char* name) {
 
 // No exception may leave a function that JS calls: without memory it throws a JS error.
 template <typename Call>
-napi_value or_out_of_memory(napi_env env, Call call) noexcept {
+napi_value or_out_of_memory(napi_env env, Call call) {
   try {
     return call();
+  } catch (const Napi::Error&) {
+    throw;  // what JS threw, or the end of the environment: guarded() knows
   } catch (...) {
     napi_throw_error(env, "OUT_OF_MEMORY", "there was no memory left for this call");
     return nullptr;

@@ -1,12 +1,14 @@
 import { AsyncResource } from 'node:async_hooks'
-import { unwatchAbort, watchAbort } from './abort.js'
+import { watchAbort } from './abort.js'
 import type { NativePort } from './binding.js'
 import { type NumericData, STORAGE } from './datatype.js'
 import { NATIVE_CODES } from './error-table.js'
 import { errorFromNative, SubtenError } from './errors.js'
 import { Failure } from './failure.js'
 import { lengthOf, type ReadyInput, readyInput } from './inputs.js'
+import { LeasedSlots } from './leased-slots.js'
 import { OutputReader, type SlabView } from './outputs.js'
+import { Pending } from './pending.js'
 import { KIND, MAX_RANK, propertyName, STAGED_BYTES, WORD } from './record.js'
 import { reshape } from './reshape.js'
 import { inRootContext } from './root-context.js'
@@ -25,42 +27,6 @@ const STAGED_DOUBLES = STAGED_BYTES / 8
 
 /** Ports with requests in flight: an abandoned model may be collected, but not before its requests have ended. */
 const busy = new Set<Port>()
-
-type Resolve = (result: Outputs | Promise<never> | Failure) => void
-
-let resolver: Resolve
-/** One executor for every promise: `new Promise` calls it before it returns, so no closure is needed a request. */
-const keepResolver = (resolve: Resolve): void => {
-  resolver = resolve
-}
-
-/** A request on its way. */
-class Pending {
-  slot = -1
-  generation = 0
-  settled = false
-  constructor(
-    readonly port: Port,
-    readonly resolve: Resolve,
-    readonly options: InferOptions | undefined,
-    readonly view: SlabView | undefined,
-  ) {}
-
-  settle(result: Outputs | Failure): void {
-    if (this.settled) return
-    this.settled = true
-    const signal = this.options?.signal
-    if (signal) unwatchAbort(signal, this)
-    // Whoever runs a claimed slot takes the failure itself: the claim needs it.
-    this.resolve(result instanceof Failure && this.view === undefined ? result.rejection() : result)
-  }
-
-  abort(reason: unknown): void {
-    if (this.settled) return
-    this.port.cancel(this)
-    this.settle(new Failure(() => reason, true))
-  }
-}
 
 /** A submission that did not fit and waits for room (`whenFull: 'wait'`). */
 interface Waiting {
@@ -101,12 +67,8 @@ export class Port {
   // The hot calls, taken off the native object once: an object with that many properties is looked up by name.
   readonly #submitHome: NativePort['submitHome']
   readonly #take: NativePort['take']
-  readonly #free: number[] = []
-  #freeHead = 0
-  readonly #generations: Uint32Array
+  readonly #slots: LeasedSlots
   readonly #pendings: (Pending | undefined)[]
-  /** Pairs of slot and generation: what one lease takes at most, a small part of what there is for all ports. */
-  readonly #leased: Uint32Array
   readonly #waiting: Waiting[] = []
   #waitTimer: NodeJS.Timeout | undefined
   #inFlight = 0
@@ -126,12 +88,11 @@ export class Port {
     this.#taken = new Uint32Array(native.taken)
     this.#staging = new Float64Array(native.staging)
     this.#bytes = new Uint8Array(native.slab)
-    this.#generations = new Uint32Array(native.slots)
+    this.#slots = new LeasedSlots(native)
     this.#pendings = new Array<Pending | undefined>(native.slots)
     this.#submitHome = native.submitHome
     this.#take = native.take
     this.#homeSlots = native.homeSlots
-    this.#leased = new Uint32Array(2 * Math.max(1, Math.min(64, native.slots >> 6)))
     if (native.homeSlots > 0) {
       inputs.forEach((spec, index) => {
         const { array, bytes } = STORAGE[spec.datatype]
@@ -168,9 +129,9 @@ export class Port {
       if (status < 0) this.giveSlot(slot)
     }
     if (status >= 0) {
-      const promise = new Promise<Outputs>(keepResolver as ConstructorParameters<typeof Promise<Outputs>>[0])
-      this.#track(new Pending(this, resolver, options, undefined), slot)
-      return promise
+      const pending = new Pending(this, options, undefined)
+      this.#track(pending, slot)
+      return pending.outputs
     }
     if (status === QUEUE_FULL && wait) return this.#wait(inputs, options, deadlineMs)
     throw this.error(status)
@@ -198,8 +159,10 @@ export class Port {
       STAGED | EXPLICIT,
     )
     if (status < 0) return Promise.resolve(this.failure(status))
-    this.#generations[slot] = generation
-    return new Promise((resolve) => this.#track(new Pending(this, resolve, options, view), slot))
+    this.#slots.setGeneration(slot, generation)
+    const pending = new Pending(this, options, view)
+    this.#track(pending, slot)
+    return pending.result
   }
 
   failure(status: number): Failure {
@@ -243,59 +206,29 @@ export class Port {
 
   // --- slots ---------------------------------------------------------------------------------------------------------
 
-  /** A free slot, or -1. First in, first out, so that bursts use neighbours. */
+  /** A free slot, or -1. */
   takeSlot(): number {
-    if (this.#freeHead === this.#free.length) {
-      this.#free.length = 0
-      this.#freeHead = 0
-      const count = this.native.lease(this.#leased)
-      for (let i = 0; i < count; i++) {
-        const slot = this.#leased[2 * i] as number
-        this.#generations[slot] = this.#leased[2 * i + 1] as number
-        this.#free.push(slot)
-      }
-      if (count === 0) return -1
-    }
-    const slot = this.#free[this.#freeHead++] as number
-    if (this.#freeHead > 4096) {
-      this.#free.splice(0, this.#freeHead)
-      this.#freeHead = 0
-    }
-    return slot
-  }
-
-  /** Another port is out of slots: what this one does not need goes back, in blocks as it was leased. */
-  #giveSlotsBack(): void {
-    const pairs = this.#leased
-    do {
-      let count = 0
-      for (; 2 * count < pairs.length && this.#freeHead < this.#free.length; count++) {
-        const slot = this.#free[this.#freeHead++] as number
-        pairs[2 * count] = slot
-        pairs[2 * count + 1] = this.#generations[slot] as number
-      }
-      this.native.giveBack(pairs, count)
-    } while (this.#freeHead < this.#free.length)
+    return this.#slots.take()
   }
 
   /** Returns an idle slot; its extents go back to the slab. */
   giveSlot(slot: number): void {
-    this.native.abandon(slot, this.#generations[slot] as number)
-    this.#free.push(slot)
+    this.native.abandon(slot, this.#slots.generation(slot))
+    this.#slots.put(slot)
   }
 
   generation(slot: number): number {
-    return this.#generations[slot] as number
+    return this.#slots.generation(slot)
   }
 
   setGeneration(slot: number, generation: number): void {
-    this.#generations[slot] = generation
+    this.#slots.setGeneration(slot, generation)
   }
 
   // --- submitting ------------------------------------------------------------------------------------------------------
 
   #submit(slot: number, inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): number {
-    const generation = this.#generations[slot] as number
+    const generation = this.#slots.generation(slot)
     const home = slot < this.#homeSlots && this.#writeHome(slot, inputs)
     if (home && deadlineMs < 0 && options?.priority === undefined && options?.timeoutUs === undefined)
       return this.#submitHome(slot, generation)
@@ -309,7 +242,7 @@ export class Port {
     const home = slot < this.#homeSlots && this.#writeHome(slot, inputs)
     const rows = home ? 1 : this.#stage(slot, inputs)
     if (rows < 0) return rows
-    return this.native.runSync(slot, this.#generations[slot] as number, rows, 0, -1, 0, home ? 0 : STAGED)
+    return this.native.runSync(slot, this.#slots.generation(slot), rows, 0, -1, 0, home ? 0 : STAGED)
   }
 
   /** The usual case: exactly the model's inputs, each one row in the right array. False: not the usual case. */
@@ -353,7 +286,7 @@ export class Port {
       }
       readies.push(ready)
     }
-    const generation = this.#generations[slot] as number
+    const generation = this.#slots.generation(slot)
     for (const [index, ready] of readies.entries()) {
       if (ready === undefined) {
         this.#staging[index * STAGED_DOUBLES] = 0
@@ -403,7 +336,7 @@ export class Port {
 
   #track(pending: Pending, slot: number): void {
     pending.slot = slot
-    pending.generation = this.#generations[slot] as number
+    pending.generation = this.#slots.generation(slot)
     this.#pendings[slot] = pending
     if (this.#inFlight++ === 0) busy.add(this)
     const signal = pending.options?.signal
@@ -413,8 +346,7 @@ export class Port {
   // --- waiting for room ------------------------------------------------------------------------------------------------
 
   #wait(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): Promise<Outputs> {
-    const promise = new Promise<Outputs>(keepResolver as ConstructorParameters<typeof Promise<Outputs>>[0])
-    const pending = new Pending(this, resolver, options, undefined)
+    const pending = new Pending(this, options, undefined)
     // Accessors of the inputs run in the context of their caller, not of whoever makes room.
     const retry = AsyncResource.bind((left: number): number => this.#retry(pending, inputs, left))
     const entry: Waiting = { pending, since: performance.now(), deadlineMs, retry }
@@ -424,7 +356,7 @@ export class Port {
       entry.timer = setTimeout(() => pending.settle(waitedTooLong()), Math.min(deadlineMs, 2 ** 31 - 1))
     }
     if (this.#inFlight === 0) this.#armWaitTimer()
-    return promise
+    return pending.outputs
   }
 
   #retry(pending: Pending, inputs: Inputs, deadlineMs: number): number {
@@ -534,11 +466,11 @@ export class Port {
     this.#inFlight--
     const result = this.#result(record, pending)
     if (pending.view === undefined) {
-      this.#generations[slot] = generation + 1
-      this.#free.push(slot)
+      this.#slots.setGeneration(slot, generation + 1)
+      this.#slots.put(slot)
     } else if (pending.settled) {
       // A claimed slot whose claim ended while it ran: nobody else gives it back.
-      this.#generations[slot] = this.native.release(slot, generation)
+      this.#slots.setGeneration(slot, this.native.release(slot, generation))
       this.giveSlot(slot)
     }
     pending.settle(result)
@@ -567,7 +499,7 @@ export class Port {
 
   #afterDrain(): void {
     if (this.#waiting.length > 0) this.#retryWaiting()
-    if (this.#taken[SLOTS_WANTED] !== 0 && !this.closed) this.#giveSlotsBack()
+    if (this.#taken[SLOTS_WANTED] !== 0 && !this.closed) this.#slots.returnFree()
     if (this.#inFlight === 0) busy.delete(this)
     this.#checkIdle()
   }

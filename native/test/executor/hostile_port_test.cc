@@ -99,6 +99,30 @@ TEST(HostilePort, a_slot_released_before_its_completion_was_read_is_not_taken_ag
   client.close();
 }
 
+TEST(HostilePort, a_claimed_slot_released_before_its_completion_is_read_gives_its_memory_back_and_counts_as_it_ended) {
+  Fixture fixture(batching());
+  Client client(fixture.core);
+  Submission submission;
+  ASSERT_TRUE(client.lease(&submission));
+  submission.staged = true;
+  submission.is_explicit = true;
+  const uint64_t used = fixture.core->slab().used();
+  std::string message;
+  uint64_t offset = 0;
+  ASSERT_EQ(client.port->allocate(submission.slot, submission.generation, 0, 256, &offset, &message), Code::kOk);
+  *client.port->staging() = {1, 256, 2, {1, 64}};
+  ASSERT_EQ(client.port->submit(submission, &message), Code::kOk) << message;
+  while (RequestWord::pending(fixture.core->descriptor(submission.slot).state.load())) std::this_thread::yield();
+  EXPECT_EQ(client.port->release(submission.slot, submission.generation), submission.generation + 1);
+  client.port->abandon(submission.slot, submission.generation + 1);
+  while (client.port->take(64) != 1) std::this_thread::yield();
+  ASSERT_EQ(client.port->take(0), 0u);
+  EXPECT_EQ(fixture.core->slab().used(), used);
+  EXPECT_EQ(client.port->counts.succeeded, 1u);
+  EXPECT_EQ(client.port->counts.failed, 0u);
+  client.close();
+}
+
 TEST(HostilePort, garbage_in_the_shared_memory_harms_nobody) {
   CoreOptions options = batching();
   options.poison = true;

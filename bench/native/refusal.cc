@@ -70,11 +70,11 @@ class Client {
   // Waits for the results of the first `count` slots, which then have their next generation.
   void finish(size_t count) {
     for (size_t ended = 0; ended < count;) {
-      const int32_t taken = port_->take(64, false);
+      const int32_t taken = port_->take(64);
       ended += static_cast<size_t>(taken);
       if (taken == 0) pause();
     }
-    port_->take(0, false);
+    port_->take(0);
     for (size_t i = 0; i < count; ++i) ++slots_[i].second;
   }
   void pause() {

@@ -21,6 +21,8 @@ namespace {
 constexpr uint32_t kParts = 64;
 constexpr int64_t kPollWindowNs = 50'000;
 constexpr int64_t kLookNs = 1'000;
+// Outputs up to this size are worth gathering in a chunk (src/runtime/outputs.ts).
+constexpr size_t kSmallBytes = 4096;
 
 // For errors that came without a sentence of their own.
 const char* plain_sentence(Code code) noexcept {
@@ -77,7 +79,7 @@ Status Port::make(std::shared_ptr<ModelCore> core, Wake wake, void* context, std
   bool mapped = port->ring_.initialise(std::bit_ceil(slots + parts)) && port->records_.map(records * port->stride_) &&
                 port->refs_.map(size_t{records} * std::max<uint32_t>(1, port->output_count_)) &&
                 port->messages_.map(records) && port->staging_.map(std::max<size_t>(1, owner.spec().inputs.size())) &&
-                port->memory_->shown.map(kTakeLimit + 1) && port->unread_.map(slots);
+                port->memory_->shown.map(kShown) && port->unread_.map(slots);
   for (Histogram& stage : port->stages) mapped = mapped && stage.initialise();
   if (!mapped) return Status::error(Code::kOutOfMemory, "the system refused memory for a port");
   Status status = owner.add_port(port);
@@ -283,7 +285,7 @@ void Port::wake() noexcept {
   gate_.leave();
 }
 
-uint32_t Port::take(uint32_t limit) noexcept {
+uint32_t Port::take(uint32_t limit, ResultChunk* chunk) noexcept {
   retire();
   ring_.disarm();
   if (limit == 0) return 0;  // only retires: the caller comes back for more by itself
@@ -294,10 +296,37 @@ uint32_t Port::take(uint32_t limit) noexcept {
   } while (!polling_ && ring_.arm());  // model: port.take.polling
   if (taken_count_ > 0) {
     std::memcpy(shown(), taken_.data(), taken_count_ * sizeof(uint32_t));
+    if (chunk != nullptr) {
+      for (uint32_t i = 0; i < taken_count_; ++i) copy_small_outputs(taken_[i], chunk);
+      shown()[kChunkUsed] = static_cast<uint32_t>(chunk->used);
+    }
     drained_ns_ = monotonic_ns();
     poll_since_ns_ = drained_ns_;
   }
   return taken_count_;
+}
+
+// Where there is no room left they stay in the slab, and JS copies them.
+void Port::copy_small_outputs(uint32_t record, ResultChunk* chunk) noexcept {
+  if (record >= part_base_) return;
+  const Descriptor& descriptor = core_->descriptor(record);
+  if ((descriptor.flags & Descriptor::kExplicit) != 0 ||
+      RequestWord::phase(descriptor.state.load()) != Phase::kResult) {
+    return;
+  }
+  const auto& specs = core_->spec().outputs;
+  for (uint32_t index = 0; index < output_count_; ++index) {
+    const OutputRef& ref = refs_[size_t{record} * output_count_ + index];
+    if (ref.block == 0 || ref.bytes > kSmallBytes || ref.bytes > chunk->size - chunk->used ||
+        specs[index].type == DataType::kBytes) {
+      continue;
+    }
+    std::memcpy(chunk->data + chunk->used, ref.data, ref.bytes);
+    OutputRecord& shown_output = output_records(record)[index];
+    shown_output.offset = static_cast<double>(chunk->used);
+    shown_output.source = static_cast<uint32_t>(OutputSource::kChunk);
+    chunk->used = std::min(chunk->size, (chunk->used + ref.bytes + 7) & ~size_t{7});
+  }
 }
 
 void Port::retire() noexcept {

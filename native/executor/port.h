@@ -82,14 +82,22 @@ class Port {
   // old one when there is nothing to drop. Its input extents stay.
   uint32_t release(uint32_t slot, uint32_t generation) noexcept;
 
+  // Memory of the environment where take() leaves small outputs: JS then needs one view each, and no copying.
+  struct ResultChunk {
+    std::byte* data = nullptr;
+    size_t size = 0;
+    size_t used = 0;
+  };
   // Retires what the last take returned and returns how many completions came next: their records in taken(). When
   // there is none it arms the wake, unless the environment polls.
-  uint32_t take(uint32_t limit) noexcept;
+  uint32_t take(uint32_t limit, ResultChunk* chunk = nullptr) noexcept;
   const uint32_t* taken() const noexcept { return taken_.data(); }
   // The same for JS, which may write there.
   uint32_t* shown() noexcept { return memory_->shown.data(); }
-  // Behind the records there: not 0 when another port has asked for slots.
+  // Behind the records there: not 0 when another port has asked for slots; and what is used of the chunk of results.
   static constexpr uint32_t kWanted = kTakeLimit;
+  static constexpr uint32_t kChunkUsed = kTakeLimit + 1;
+  static constexpr uint32_t kShown = kTakeLimit + 2;
   // The message of an error record of the current take; "" for any other.
   const char* error_message(uint32_t record) const noexcept;
   // An output of a record of the current take, of a claimed slot that has its result, or of run_sync(); else null.
@@ -157,6 +165,7 @@ class Port {
   bool idle(uint32_t slot, uint32_t generation) const noexcept;
   bool readable(uint32_t record) const noexcept;
   bool fits(uint32_t slot, uint32_t input, uint64_t bytes, std::string* message) const noexcept;
+  void copy_small_outputs(uint32_t record, ResultChunk* chunk) noexcept;
   void retire() noexcept;
   void retire_one(uint32_t record, int64_t resolved_ns) noexcept;
   void observe_submit(int64_t now_ns) noexcept;

@@ -10,7 +10,8 @@
 namespace subten {
 
 enum class CompletionKind : uint32_t { kPartial = 0, kFinal = 1, kError = 2 };
-enum class OutputSource : uint32_t { kSlab = 0, kEngine = 1, kAbsent = 2 };
+// kChunk: take() has copied it into the chunk of results.
+enum class OutputSource : uint32_t { kSlab = 0, kEngine = 1, kAbsent = 2, kChunk = 3 };
 
 struct RecordHeader {
   uint32_t slot;
@@ -32,7 +33,7 @@ static_assert(sizeof(RecordHeader) == 80);
 
 // One output of the completion; OutputSource::kEngine: ask takeOutput() for a copy.
 struct OutputRecord {
-  double offset;  // from the start of the slab
+  double offset;  // from the start of the slab, or of the chunk
   double bytes;
   uint32_t rank;
   uint32_t source;  // OutputSource

@@ -99,12 +99,18 @@ struct PortCalls {
     return integer(env, 0);
   }
 
-  // (limit): how many completions are in `taken`.
+  // (limit, chunk, used): how many completions are in `taken`; small outputs are copied into `chunk` from `used` on.
   static napi_value take(napi_env env, napi_callback_info info) {
-    const auto call = read<1>(env, info);
+    const auto call = read<3>(env, info);
     Port* port = call.self->port();
     if (port == nullptr) return integer(env, 0);
-    const uint32_t count = port->take(whole(call.number[0]));
+    // Asked for each time: it may have been detached meanwhile, since results that lie in it are the caller's.
+    Port::ResultChunk chunk;
+    void* data = nullptr;
+    if (napi_get_arraybuffer_info(env, call.value[1], &data, &chunk.size) != napi_ok) chunk.size = 0;
+    chunk.data = static_cast<std::byte*>(data);
+    chunk.used = std::min<size_t>(chunk.size, whole(call.number[2]));
+    const uint32_t count = port->take(whole(call.number[0]), chunk.size > 0 ? &chunk : nullptr);
     if (count == 0) call.self->keep_alive();
     return integer(env, static_cast<int32_t>(count));
   }
@@ -475,7 +481,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
   object.Set("slab",
              Napi::Value(env, PortCalls::external(env, core.slab_pointer(), core.slab().data(), core.slab().size())));
   object.Set("records", memory(port->records(), port->records_bytes()));
-  object.Set("taken", memory(port->shown(), (Port::kTakeLimit + 1) * sizeof(uint32_t)));
+  object.Set("taken", memory(port->shown(), Port::kShown * sizeof(uint32_t)));
   object.Set("staging", memory(port->staging(), std::max<size_t>(1, core.spec().inputs.size()) * sizeof(StagedInput)));
   object.Set("stride", Napi::Number::New(env, static_cast<double>(record_stride(core.spec().outputs.size()))));
   object.Set("slots", Napi::Number::New(env, core.slots()));

@@ -53,7 +53,8 @@ export interface NativePort {
   submit: SubmitCall
   /** One row in the slot's home place, no deadline, the default priority: `submit` for the usual case. */
   submitHome(slot: number, generation: number): number
-  take(limit: number): number
+  /** How many completions are in `taken`; small outputs are copied into `chunk` from `used` on. */
+  take(limit: number, chunk: ArrayBuffer | undefined, used: number): number
   runSync: SubmitCall
   releaseSync(): void
   lease(pairs: Uint32Array): number

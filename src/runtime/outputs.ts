@@ -62,8 +62,12 @@ export class OutputReader {
   readonly #slab: ArrayBuffer
   readonly #stride: number
   readonly #plainNames: boolean
-  #chunk = new ArrayBuffer(CHUNK_BYTES)
-  #used = 0
+  /** Where small outputs lie, and how much of it is used; native code copies most of them there. */
+  chunk = new ArrayBuffer(CHUNK_BYTES)
+  used = 0
+  /** The chunk that the records of the last take refer to. */
+  #filled = this.chunk
+  #recordBytes = 0
 
   constructor(native: NativePort, specs: readonly TensorSpec[]) {
     this.#native = native
@@ -73,6 +77,25 @@ export class OutputReader {
     this.#slab = native.slab
     this.#stride = native.stride
     this.#plainNames = specs.every((spec) => spec.name !== '__proto__')
+  }
+
+  /** How many records one take should return at most, so that their small outputs have room in the chunk. */
+  room(limit: number): number {
+    if (CHUNK_BYTES - this.used < Math.max(this.#recordBytes, POOLED_BYTES)) this.#newChunk()
+    if (this.#recordBytes === 0) return limit
+    return Math.max(1, Math.min(limit, Math.floor((CHUNK_BYTES - this.used) / this.#recordBytes)))
+  }
+
+  /** Native code has used the chunk up to `used` for `count` records. */
+  filled(used: number, count: number): void {
+    this.#recordBytes = Math.ceil((used - this.used) / count)
+    this.#filled = this.chunk
+    this.used = used
+  }
+
+  #newChunk(): void {
+    this.chunk = new ArrayBuffer(CHUNK_BYTES)
+    this.used = 0
   }
 
   word(record: number, field: number): number {
@@ -88,8 +111,13 @@ export class OutputReader {
       const at = base + index * OUTPUT_BYTES
       const source = this.#words[(at >> 2) + OUTPUT.sourceWord]
       if (source === SOURCE.absent) continue
-      const engineOwned = source === SOURCE.engine ? this.#native.takeOutput(record, index) : undefined
-      const tensor = this.#tensor(output, at >> 3, engineOwned, bytes, view)
+      const own =
+        source === SOURCE.chunk
+          ? this.#filled
+          : source === SOURCE.engine
+            ? this.#native.takeOutput(record, index)
+            : undefined
+      const tensor = this.#tensor(output, at >> 3, own, source === SOURCE.chunk, bytes, view)
       if (this.#plainNames) outputs[output.name] = tensor
       else Object.defineProperty(outputs, output.name, { value: tensor, enumerable: true })
     }
@@ -99,32 +127,30 @@ export class OutputReader {
   #tensor(
     output: Output,
     at: number,
-    engineOwned: ArrayBuffer | undefined,
+    own: ArrayBuffer | undefined,
+    inChunk: boolean,
     bytes: boolean,
     view: SlabView | undefined,
   ): Tensor {
     const doubles = this.#doubles
     const shape = output.shape(doubles, at + OUTPUT.shape, this.#words[at * 2 + OUTPUT.rankWord] as number)
     const size = doubles[at + OUTPUT.bytes] as number
-    const offset = doubles[at + OUTPUT.offset] as number
+    const offset = own === undefined || inChunk ? (doubles[at + OUTPUT.offset] as number) : 0
     const { datatype } = output
     if (datatype === 'BYTES') {
-      const source = engineOwned ? new Uint8Array(engineOwned) : new Uint8Array(this.#slab, offset, size)
+      const source = own ? new Uint8Array(own) : new Uint8Array(this.#slab, offset, size)
       return new Tensor(datatype, shape, readStrings(source, bytes))
     }
-    if (engineOwned !== undefined) return new Tensor(datatype, shape, as(datatype, output.view(engineOwned, 0, size)))
+    if (own !== undefined) return new Tensor(datatype, shape, as(datatype, output.view(own, offset, size)))
     if (view !== undefined) return view(datatype, shape, offset, size)
     return new Tensor(datatype, shape, as(datatype, this.#copy(output, offset, size)))
   }
 
   #copy(output: Output, offset: number, size: number): NumericData {
     if (size > POOLED_BYTES) return output.view(this.#slab.slice(offset, offset + size), 0, size)
-    if (this.#used + size > CHUNK_BYTES) {
-      this.#chunk = new ArrayBuffer(CHUNK_BYTES)
-      this.#used = 0
-    }
-    const copy = output.view(this.#chunk, this.#used, size)
-    this.#used += (size + 7) & ~7
+    if (this.used + size > CHUNK_BYTES) this.#newChunk()
+    const copy = output.view(this.chunk, this.used, size)
+    this.used += (size + 7) & ~7
     ;(copy as Uint8Array).set(output.view(this.#slab, offset, size) as Uint8Array)
     return copy
   }

@@ -19,6 +19,8 @@ const STAGED = 1
 const EXPLICIT = 2
 /** Place in `taken`, behind the records: not 0 when another port is out of slots. */
 const SLOTS_WANTED = 1024
+/** And behind that: how much of the chunk of results native code has used. */
+const CHUNK_USED = 1025
 const MIN_DRAIN = 16
 const MAX_DRAIN = 1024
 /** Drains and continuations may take this much of a turn of the event loop, milliseconds. */
@@ -414,16 +416,19 @@ export class Port {
   }
 
   #drain(): void {
+    const reader = this.#reader
     const limit = this.#drainLimit
     const since = performance.now()
     let drained = 0
     for (;;) {
-      const count = this.#take(limit - drained)
+      const room = reader.room(limit - drained)
+      const count = this.#take(room, reader.chunk, reader.used)
+      if (count > 0) reader.filled(this.#taken[CHUNK_USED] as number, count)
       for (let i = 0; i < count; i++) this.#complete(this.#taken[i] as number)
       drained += count
       if (count === 0) break
       if (drained >= limit) {
-        this.#take(0)
+        this.#take(0, undefined, 0)
         this.#continueLater(since)
         break
       }

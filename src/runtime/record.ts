@@ -14,7 +14,7 @@ export const DOUBLE = { submitNs: 4, leaderNs: 5, dispatchNs: 6, startNs: 7, end
 export const OUTPUT = { offset: 0, bytes: 1, rankWord: 4, sourceWord: 5, shape: 3 } as const
 
 export const KIND = { partial: 0, final: 1, error: 2 } as const
-export const SOURCE = { slab: 0, engine: 1, absent: 2 } as const
+export const SOURCE = { slab: 0, engine: 1, absent: 2, chunk: 3 } as const
 
 /** In the order of `subten::BatchReason`. */
 export const REASONS: readonly BatchReason[] = ['full', 'preferred', 'delay', 'deadline', 'idle']

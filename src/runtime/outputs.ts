@@ -1,3 +1,4 @@
+import { markAsUntransferable } from 'node:worker_threads'
 import type { NativePort } from './binding.js'
 import { type ArrayOf, type Datatype, type NumericData, STORAGE } from './datatype.js'
 import { DOUBLE, HEADER_BYTES, OUTPUT, OUTPUT_BYTES, propertyName, REASONS, SOURCE, WORD } from './record.js'
@@ -11,6 +12,13 @@ const CHUNK_BYTES = 65536
 
 // A byte order mark at the start of a string is part of the string.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** Several results lie in it: postMessage copies one of them, and does not take the others along. */
+function newChunk(): ArrayBuffer {
+  const chunk = new ArrayBuffer(CHUNK_BYTES)
+  markAsUntransferable(chunk)
+  return chunk
+}
 
 /** One output as it is read: what is known before a record comes, and the shape of the last one. */
 class Output {
@@ -63,7 +71,7 @@ export class OutputReader {
   readonly #stride: number
   readonly #plainNames: boolean
   /** Where small outputs lie, and how much of it is used; native code copies most of them there. */
-  chunk = new ArrayBuffer(CHUNK_BYTES)
+  chunk = newChunk()
   used = 0
   /** The chunk that the records of the last take refer to. */
   #filled = this.chunk
@@ -81,7 +89,7 @@ export class OutputReader {
 
   /** How many records one take should return at most, so that their small outputs have room in the chunk. */
   room(limit: number): number {
-    if (CHUNK_BYTES - this.used < Math.max(this.#recordBytes, POOLED_BYTES)) this.#newChunk()
+    if (!this.#hasRoom(Math.max(this.#recordBytes, POOLED_BYTES))) this.#nextChunk()
     if (this.#recordBytes === 0) return limit
     return Math.max(1, Math.min(limit, Math.floor((CHUNK_BYTES - this.used) / this.#recordBytes)))
   }
@@ -93,8 +101,13 @@ export class OutputReader {
     this.used = used
   }
 
-  #newChunk(): void {
-    this.chunk = new ArrayBuffer(CHUNK_BYTES)
+  /** False as well when a caller has moved the chunk elsewhere, with the result that it was given in it. */
+  #hasRoom(bytes: number): boolean {
+    return this.chunk.byteLength - this.used >= bytes
+  }
+
+  #nextChunk(): void {
+    this.chunk = newChunk()
     this.used = 0
   }
 
@@ -148,7 +161,7 @@ export class OutputReader {
 
   #copy(output: Output, offset: number, size: number): NumericData {
     if (size > POOLED_BYTES) return output.view(this.#slab.slice(offset, offset + size), 0, size)
-    if (this.used + size > CHUNK_BYTES) this.#newChunk()
+    if (!this.#hasRoom(size)) this.#nextChunk()
     const copy = output.view(this.chunk, this.used, size)
     this.used += (size + 7) & ~7
     ;(copy as Uint8Array).set(output.view(this.#slab, offset, size) as Uint8Array)

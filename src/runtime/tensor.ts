@@ -2,7 +2,10 @@ import { type ArrayOf, type Datatype, STORAGE, type TensorData } from './datatyp
 import { SubtenError } from './errors.js'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.js'
 
-/** A tensor of a result (or of a claimed slot): `data` in row-major order, `shape`, `datatype`. */
+/**
+ * A tensor of a result (or of a claimed slot): `data` in row-major order, `shape`, `datatype`. Small results share an
+ * ArrayBuffer, which cannot be transferred: send a copy (`data.slice()`) to another thread.
+ */
 export class Tensor<T extends Datatype = Datatype> {
   readonly datatype: T
   readonly shape: readonly number[]

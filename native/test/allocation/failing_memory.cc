@@ -6,7 +6,9 @@
 #include <link.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -35,15 +37,27 @@ bool fails() noexcept {
   return fail;
 }
 
+// Before each block: where it begins for free(), and whether it is counted.
+struct Head {
+  void* begin;
+  uint64_t counted;
+};
+static_assert(sizeof(Head) == alignof(std::max_align_t));
+
 void* take(size_t bytes, size_t alignment, void* caller) noexcept {
   const auto address = reinterpret_cast<uintptr_t>(caller);
+  // Blocks of a spared library are not counted either: what it keeps for its next run is its own affair.
   const bool spared = address >= spared_start.load() && address < spared_end.load();
   if (!spared && fails()) return nullptr;
-  if (bytes == 0) bytes = 1;
-  void* memory = alignment <= alignof(std::max_align_t)
-                     ? __real_malloc(bytes)
-                     : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (memory != nullptr) living.fetch_add(1);
+  const size_t before = std::max(sizeof(Head), alignment);
+  const size_t whole = bytes + before;
+  void* begin = alignment <= alignof(std::max_align_t)
+                    ? __real_malloc(whole)
+                    : std::aligned_alloc(alignment, (whole + alignment - 1) / alignment * alignment);
+  if (begin == nullptr) return nullptr;
+  if (!spared) living.fetch_add(1);
+  void* memory = static_cast<std::byte*>(begin) + before;
+  static_cast<Head*>(memory)[-1] = {begin, spared ? 0U : 1U};
   return memory;
 }
 
@@ -55,8 +69,9 @@ void* take_or_throw(size_t bytes, size_t alignment, void* caller) {
 
 void give(void* memory) noexcept {
   if (memory == nullptr) return;
-  living.fetch_sub(1);
-  std::free(memory);
+  const Head head = static_cast<Head*>(memory)[-1];
+  if (head.counted != 0) living.fetch_sub(1);
+  std::free(head.begin);
 }
 
 }  // namespace

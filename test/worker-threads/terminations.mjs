@@ -39,19 +39,23 @@ const models = await Promise.all([
 ])
 const tokens = models.map((model) => model.share())
 
-/** How many slots can be claimed through as many handles as it takes: fewer than before means that some were lost. */
+/**
+ * How many slots can be claimed through as many handles as it takes: fewer than before means that some were lost.
+ * Whoever finds none asks the other handles for theirs, which takes them a turn: it tries again.
+ */
 async function slots(model) {
   const handles = []
-  let claimed = 0
-  for (;;) {
+  const claimed = []
+  for (let inVain = 0; inVain < 5; ) {
     const handle = attach(model.share())
     handles.push(handle)
-    const before = claimed
-    while (handle.tryClaim()) claimed++
-    if (claimed === before) break
+    const before = claimed.length
+    for (let slot = handle.tryClaim(); slot; slot = handle.tryClaim()) claimed.push(slot)
+    inVain = claimed.length === before ? inVain + 1 : 0
+    if (inVain > 0) await sleep(5)
   }
   await Promise.all(handles.map((handle) => handle.close()))
-  return claimed
+  return claimed.length
 }
 
 /** What the models hold when nothing is under way. */
@@ -131,7 +135,6 @@ async function terminateUntil(total) {
 
 // --- the run -----------------------------------------------------------------------------------------------------------
 
-// Once each, so that this thread holds its lease of slots in both measurements.
 for (const model of models) await model.infer(inputsOf(model, 1))
 const before = await held()
 let stop = false

@@ -43,7 +43,7 @@ export default async function measure() {
   lines.push(...nativeLines(raw), ...heapLines(raw))
   const notes = [
     'A burst is over when its last promise has resolved; rates are requests a second over whole bursts, one after another. p50 and p99 are those of a whole burst. `infer`: one call a row and Promise.all; `inferMany`: one call a burst.',
-    "Native allocations are counted in a process of its own, with a counter before malloc (bench/native/allocations.cc): those of the addon, C++ library included, and those on its threads. Node's own there are a part of the queue of its thread-safe function: one for 64 wakes. Bytes in JS are the growth of the heap over a burst without a garbage collection. `By hand` is a promise and a result object of the same form, made and resolved without any model: what is asked to be all. Buffers of results lie outside the heap, in both alike.",
+    "Native allocations are counted in a process of its own, with a counter before malloc (bench/native/allocations.cc): those of the addon, C++ library included, and those on its threads. Node's own there come with the wakes of the event loop. Bytes in JS are the growth of the heap over a burst without a garbage collection. `By hand` is a promise and a result object of the same form, made and resolved without any model: what is asked to be all. Buffers of results lie outside the heap, in both alike.",
   ]
   return { question: 'How fast is a burst of small requests, and what does each allocate?', lines, rows, notes, raw }
 }

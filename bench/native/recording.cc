@@ -15,6 +15,7 @@
 
 #include "metrics/clock.h"
 #include "metrics/histogram.h"
+#include "print_rounds.h"
 
 namespace {
 
@@ -24,12 +25,6 @@ double record_all(subten::Histogram* histogram, const std::vector<int64_t>& valu
   const int64_t start = subten::monotonic_ns();
   for (size_t i = 0; i < records; ++i) histogram->record(values[i % kValues]);
   return static_cast<double>(subten::monotonic_ns() - start) / static_cast<double>(records);
-}
-
-void print(const char* name, const std::vector<double>& each) {
-  std::printf("\"%s\":[", name);
-  for (size_t i = 0; i < each.size(); ++i) std::printf("%s%.3f", i == 0 ? "" : ",", each[i]);
-  std::printf("]");
 }
 
 }  // namespace
@@ -70,8 +65,8 @@ int main(int argc, char** argv) {
   if (summary.count != records * static_cast<size_t>(2 * rounds + 1))
     return std::fprintf(stderr, "records are lost\n"), 1;
   std::printf("{");
-  print("alone_ns", alone);
+  print_rounds("alone_ns", alone);
   std::printf(",");
-  print("read_ns", read);
+  print_rounds("read_ns", read);
   std::printf("}\n");
 }

@@ -14,6 +14,7 @@
 
 #include "executor/model_core.h"
 #include "metrics/clock.h"
+#include "print_rounds.h"
 
 namespace {
 
@@ -88,12 +89,6 @@ class Client {
   std::string message_;
 };
 
-void print(const char* name, const std::vector<double>& each) {
-  std::printf("\"%s\":[", name);
-  for (size_t i = 0; i < each.size(); ++i) std::printf("%s%.3f", i == 0 ? "" : ",", each[i]);
-  std::printf("]");
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -130,8 +125,8 @@ int main(int argc, char** argv) {
   }
   port->close();
   std::printf("{");
-  print("accept_ns", accept);
+  print_rounds("accept_ns", accept);
   std::printf(",");
-  print("refuse_ns", refuse);
+  print_rounds("refuse_ns", refuse);
   std::printf("}\n");
 }

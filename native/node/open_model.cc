@@ -17,8 +17,6 @@ using ModelHandle = Napi::External<std::unique_ptr<EngineModel>>;
 constexpr napi_type_tag kModelTag = {0x7375'6274'656e'0001, 0x6d6f'6465'6c00'0001};
 // Most numbers in a list of settings; no configuration that was checked has more.
 constexpr uint32_t kMaxList = 1u << 16;
-// Times in settings: longer ones mean for ever, and may be added to the clock.
-constexpr int64_t kLongestNs = INT64_MAX / 2;
 
 class OpenWorker final : public Napi::AsyncWorker {
  public:
@@ -91,7 +89,7 @@ void for_each(const Napi::Object& object, const char* name, Visit visit) {
 LevelPolicy level_from_js(const Napi::Object& object) {
   LevelPolicy level;
   level.max_queue_size = get_whole<uint32_t>(object, "maxQueueSize", 4096, UINT32_MAX);
-  level.timeout_ns = get_whole<int64_t>(object, "timeoutUs", 0, kLongestNs, 1000);
+  level.timeout_ns = get_whole<int64_t>(object, "timeoutUs", 0, INT64_MAX, 1000);
   level.timeout_delays = get_bool(object, "timeoutDelays");
   level.allow_timeout_override = get_bool(object, "allowTimeoutOverride");
   return level;
@@ -110,7 +108,7 @@ CoreOptions core_options_from_js(const Napi::Object& object) {
   BatchSettings& batch = options.batch;
   batch.max_batch_size = get_whole<uint32_t>(object, "maxBatchSize", 0, INT32_MAX);
   batch.dynamic = get_bool(object, "dynamic");
-  batch.max_queue_delay_ns = get_whole<int64_t>(object, "maxQueueDelayUs", 0, kLongestNs, 1000);
+  batch.max_queue_delay_ns = get_whole<int64_t>(object, "maxQueueDelayUs", 0, INT64_MAX, 1000);
   batch.default_level = get_whole<uint32_t>(object, "defaultLevel", 1, UINT32_MAX);
   batch.preserve_ordering = get_bool(object, "preserveOrdering");
   for_each(object, "preferred", [&](const Napi::Value& rows) {

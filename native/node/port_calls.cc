@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <span>
 #include <vector>
 
 #include "executor/process_state.h"
@@ -129,25 +130,32 @@ struct PortCalls {
     return nullptr;
   }
 
+  static constexpr size_t kMostPairs = 256;
+
+  // A Uint32Array of slot, generation, slot, …: no pairs where `value` is something else.
+  static std::span<uint32_t> pairs(napi_env env, napi_value value) {
+    napi_typedarray_type type;
+    size_t length = 0;
+    void* data = nullptr;
+    if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+        type != napi_uint32_array) {
+      return {};
+    }
+    return {static_cast<uint32_t*>(data), std::min<size_t>(2 * kMostPairs, length) / 2 * 2};
+  }
+
   // (pairs: Uint32Array): fills slot, generation, slot, … and returns how many slots.
   static napi_value lease(napi_env env, napi_callback_info info) {
     const auto call = read<1>(env, info);
     Port* port = call.self->port();
-    napi_typedarray_type type;
-    size_t length = 0;
-    void* data = nullptr;
-    if (port == nullptr ||
-        napi_get_typedarray_info(env, call.value[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
-        type != napi_uint32_array) {
-      return integer(env, 0);
-    }
-    std::array<uint32_t, 256> slots;
-    std::array<uint32_t, 256> generations;
-    const uint32_t count =
-        port->lease(slots.data(), generations.data(), static_cast<uint32_t>(std::min<size_t>(256, length / 2)));
+    if (port == nullptr) return integer(env, 0);
+    const std::span<uint32_t> out = pairs(env, call.value[0]);
+    std::array<uint32_t, kMostPairs> slots;
+    std::array<uint32_t, kMostPairs> generations;
+    const uint32_t count = port->lease(slots.data(), generations.data(), static_cast<uint32_t>(out.size() / 2));
     for (uint32_t i = 0; i < count; ++i) {
-      static_cast<uint32_t*>(data)[2 * i] = slots[i];
-      static_cast<uint32_t*>(data)[2 * i + 1] = generations[i];
+      out[2 * i] = slots[i];
+      out[2 * i + 1] = generations[i];
     }
     return integer(env, static_cast<int32_t>(count));
   }
@@ -156,20 +164,14 @@ struct PortCalls {
   static napi_value give_back(napi_env env, napi_callback_info info) {
     const auto call = read<2>(env, info);
     Port* port = call.self->port();
-    napi_typedarray_type type;
-    size_t length = 0;
-    void* data = nullptr;
-    if (port == nullptr ||
-        napi_get_typedarray_info(env, call.value[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
-        type != napi_uint32_array) {
-      return nullptr;
-    }
-    std::array<uint32_t, 256> slots;
-    std::array<uint32_t, 256> generations;
-    const size_t count = std::min<size_t>({256, length / 2, whole(call.number[1])});
+    const std::span<const uint32_t> in = pairs(env, call.value[0]);
+    if (port == nullptr || in.data() == nullptr) return nullptr;
+    std::array<uint32_t, kMostPairs> slots;
+    std::array<uint32_t, kMostPairs> generations;
+    const size_t count = std::min<size_t>(in.size() / 2, whole(call.number[1]));
     for (size_t i = 0; i < count; ++i) {
-      slots[i] = static_cast<uint32_t*>(data)[2 * i];
-      generations[i] = static_cast<uint32_t*>(data)[2 * i + 1];
+      slots[i] = in[2 * i];
+      generations[i] = in[2 * i + 1];
     }
     port->give_back(slots.data(), generations.data(), static_cast<uint32_t>(count));
     return nullptr;
@@ -271,9 +273,7 @@ struct PortCalls {
   static napi_value share(napi_env env, napi_callback_info info) {
     const auto call = read<1>(env, info);
     Port* port = call.self->port();
-    return or_out_of_memory(env, [&]() -> napi_value {
-      return Napi::String::New(env, port == nullptr ? std::string() : port->core().share());
-    });
+    return Napi::String::New(env, port == nullptr ? std::string() : port->core().share());
   }
 
   // 0: in flight only, 1: always, 2: never.
@@ -290,17 +290,15 @@ struct PortCalls {
     return number(env, port == nullptr ? 0 : static_cast<double>(port->in_flight()));
   }
 
-  // Node-API's exceptions must not cross the C boundary.
+  // Neither an exception of Node-API nor a lack of memory may cross the C boundary.
   template <napi_callback call>
   static napi_value guarded(napi_env env, napi_callback_info info) {
-    return Napi::details::WrapCallback(env, [&] { return call(env, info); });
+    return Napi::details::WrapCallback(env, [&] { return or_out_of_memory(env, [&] { return call(env, info); }); });
   }
 
   static napi_value stats(napi_env env, napi_callback_info info);
-  static napi_value read_stats(napi_env env, napi_callback_info info);
   static napi_value reset_stats(napi_env env, napi_callback_info info);
   static napi_value close(napi_env env, napi_callback_info info);
-  static napi_value begin_close(napi_env env, napi_callback_info info);
 
   static void add_function(Napi::Env env, Napi::Object object, PortObject* self, const char* name, napi_callback call) {
     napi_value function;
@@ -340,10 +338,6 @@ class EndWaiter final : public Napi::AsyncWorker {
 }  // namespace
 
 napi_value PortCalls::close(napi_env env, napi_callback_info info) {
-  return or_out_of_memory(env, [&] { return begin_close(env, info); });
-}
-
-napi_value PortCalls::begin_close(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   PortObject* self = call.self;
   Napi::Env napi(env);
@@ -388,10 +382,6 @@ void add_pairs(Napi::Env env, Napi::Array* stages, uint32_t stage, const std::ve
 //   running: [batches, nanoseconds since the oldest of them was formed], stages: Float64Array[] of [sum, max, value,
 //   count, value, count, …] in nanoseconds, memory: [bytes, used] }
 napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
-  return or_out_of_memory(env, [&] { return read_stats(env, info); });
-}
-
-napi_value PortCalls::read_stats(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   Port* port = call.self->port();
   Napi::Env napi(env);

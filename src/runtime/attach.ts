@@ -22,7 +22,7 @@ interface Waker {
   call?: () => void
 }
 
-/** On its own: the thread-safe function holds it for ever, and in attach() it would hold the port as well. */
+/** On its own: native code holds it as long as the port is open, and in attach() it would hold the port as well. */
 function waker(wake: Waker): () => void {
   return () => wake.call?.()
 }

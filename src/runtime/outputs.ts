@@ -130,7 +130,8 @@ export class OutputReader {
           : source === SOURCE.engine
             ? this.#native.takeOutput(record, index)
             : undefined
-      const tensor = this.#tensor(output, at >> 3, own, source === SOURCE.chunk, bytes, view)
+      const offset = source === SOURCE.engine ? 0 : (this.#doubles[(at >> 3) + OUTPUT.offset] as number)
+      const tensor = this.#tensor(output, at >> 3, own, offset, bytes, view)
       if (this.#plainNames) outputs[output.name] = tensor
       else Object.defineProperty(outputs, output.name, { value: tensor, enumerable: true })
     }
@@ -141,14 +142,13 @@ export class OutputReader {
     output: Output,
     at: number,
     own: ArrayBuffer | undefined,
-    inChunk: boolean,
+    offset: number,
     bytes: boolean,
     view: SlabView | undefined,
   ): Tensor {
     const doubles = this.#doubles
     const shape = output.shape(doubles, at + OUTPUT.shape, this.#words[at * 2 + OUTPUT.rankWord] as number)
     const size = doubles[at + OUTPUT.bytes] as number
-    const offset = own === undefined || inChunk ? (doubles[at + OUTPUT.offset] as number) : 0
     const { datatype } = output
     if (datatype === 'BYTES') {
       const source = own ? new Uint8Array(own) : new Uint8Array(this.#slab, offset, size)

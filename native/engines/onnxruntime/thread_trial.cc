@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "engines/onnxruntime/environment.h"
@@ -128,7 +129,7 @@ bool pool_pays(const TrialTimes& pool, const TrialTimes& alone, int threads) noe
   return pool.largest > 0 && alone.largest * 4 >= pool.largest * 3 * threads;
 }
 
-TrialTimes time_runs(const OrtModelState& model, int32_t max_batch_size, int64_t worth_it_ns) {
+TrialTimes time_runs(const OrtModelState& model, int32_t max_batch_size, int64_t worth_it_ns) try {
   OrtRunOptions* raw = nullptr;
   if (OrtError error(ort().CreateRunOptions(&raw)); error) return {};
   const OrtOwned<OrtRunOptions> options(raw);
@@ -140,6 +141,8 @@ TrialTimes time_runs(const OrtModelState& model, int32_t max_batch_size, int64_t
   if (times.one_row == 0 || times.one_row > worth_it_ns) return {};
   if (max_batch_size > 1) times.largest = trial.time(batches, max_batch_size, kLargestNs);
   return times;
+} catch (const std::system_error&) {
+  return {};  // no thread for the watchdog: the model loads without a trial
 }
 
 }  // namespace subten

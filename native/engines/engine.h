@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "memory/buffer_handle.h"
 #include "memory/status.h"
 #include "memory/tensor.h"
+#include "metrics/histogram.h"
 
 namespace subten {
 
@@ -33,8 +35,12 @@ struct EngineOptions {
   std::vector<TensorSpec> config_inputs;
   std::vector<TensorSpec> config_outputs;
   int32_t max_batch_size = 0;
+  // Of the engine itself, not of the model: for triton where its repository lies and how its server is started.
+  std::vector<std::pair<std::string, std::string>> settings;
 };
 
+// Value of a setting, or "".
+const std::string& find_setting(const EngineOptions& options, std::string_view name) noexcept;
 // Value of a parameter, or null.
 const std::string* find_parameter(const EngineOptions& options, std::string_view name) noexcept;
 
@@ -45,9 +51,30 @@ struct RequestTensor {
   Shape shape;  // with its own leading dimension k when the model batches
 };
 
+// What a request may carry beside its tensors, for engines that pass it on.
+struct RequestAttributes {
+  struct Parameter {
+    enum class Kind : uint8_t { kString, kInt, kBool, kDouble };
+    std::string name;
+    Kind kind = Kind::kString;
+    std::string text;
+    int64_t integer = 0;  // kBool: 0 or 1
+    double number = 0;
+  };
+  std::string id;
+  std::string sequence_text;  // a sequence that is named by a string; empty: by the number, 0 is none
+  uint64_t sequence = 0;
+  bool sequence_start = false;
+  bool sequence_end = false;
+  std::vector<Parameter> parameters;
+};
+
 // One request of a batch.
 struct RequestView {
   uint32_t rows = 1;
+  uint16_t priority = 1;            // 1 is the highest
+  int64_t deadline_ns = INT64_MAX;  // monotonic; INT64_MAX: none
+  const RequestAttributes* attributes = nullptr;
   // Same order as ModelSpec::inputs; entries of absent optional inputs have `present[i] == false`.
   std::span<const RequestTensor> inputs;
   std::span<const bool> present;
@@ -79,6 +106,9 @@ class BatchCompletion {
   // Output `index` of the whole batch lies in the engine's own memory. The executor calls `buffer.release` when the
   // last request has been read. kBytes outputs: elements as uint32 length + bytes, in `buffer`.
   virtual void adopt(size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept = 0;
+
+  // The shape of output `index`, whose memory was allocated when only its size was known.
+  virtual void set_shape(size_t index, std::span<const int64_t> shape) noexcept = 0;
 
   // Output `index` of a single request of the batch (its position in BatchView::requests): decoupled models, ragged
   // outputs. Slab memory like allocate(), or null.
@@ -135,6 +165,13 @@ class EngineModel {
   virtual Completion completion() const noexcept = 0;
   // Thread safe. `*out` is set when the status is ok.
   virtual Status create_instance(std::unique_ptr<EngineInstance>* out) = 0;
+  // True when destroying it may take long: that is then not done on a thread that others wait for.
+  virtual bool slow_to_close() const noexcept { return false; }
+  // True when instances look at RequestView::attributes.
+  virtual bool takes_attributes() const noexcept { return false; }
+  // Latencies that the engine measured inside itself, a histogram of nanoseconds each; called on any thread.
+  virtual void each_stage(const std::function<void(std::string_view name, const Histogram& histogram)>&) const {}
+  virtual void reset_stages() noexcept {}
 };
 
 // One engine; a process-wide object that is never destroyed.
@@ -148,6 +185,12 @@ class Engine {
   virtual std::string version() const = 0;
   virtual std::string library() const = 0;
   virtual Status open(const EngineOptions& options, std::unique_ptr<EngineModel>* out) = 0;
+  // Control of an engine that is a server of its own: `method` and its arguments, which may be bytes; the answer is
+  // text.
+  virtual Status call(std::string_view method, std::span<const std::string> arguments, std::string* answer);
+  // The process exits and no run is on any more, or they were waited for long enough: stop what static destructors of
+  // the engine's library would trip over. Must return soon. False: it could not be stopped, end the process at once.
+  virtual bool stop_at_exit() noexcept { return true; }
 
  protected:
   ~Engine() = default;

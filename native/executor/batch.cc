@@ -63,8 +63,13 @@ bool Batch::gather() noexcept {
       present_[request * inputs + index] =
           core_->input_view(slots_[request], index, &tensors_[request * inputs + index]);
     }
-    views_[request] = {rows_[request], std::span(&tensors_[request * inputs], inputs),
-                       std::span<const bool>(&present_[request * inputs], inputs)};
+    const Descriptor& descriptor = core_->descriptor(slots_[request]);
+    views_[request] = {.rows = rows_[request],
+                       .priority = descriptor.level,
+                       .deadline_ns = descriptor.deadline_ns,
+                       .attributes = core_->attributes(slots_[request]),
+                       .inputs = std::span(&tensors_[request * inputs], inputs),
+                       .present = std::span<const bool>(&present_[request * inputs], inputs)};
   }
   for (size_t index = 0; index < inputs; ++index) {
     if (!gather_input(index)) return false;
@@ -186,6 +191,16 @@ void Batch::adopt(size_t index, std::span<const int64_t> shape, BufferHandle buf
   if (!status.is_ok()) status_ = std::move(status);
 }
 
+void Batch::set_shape(size_t index, std::span<const int64_t> shape) noexcept {
+  Output& output = outputs_[index];
+  if (shape.size() > kMaxRank) {
+    status_ = Status::quiet(Code::kNotSupported, "an output has more than 8 dimensions");
+    return;
+  }
+  output.rank = static_cast<uint32_t>(shape.size());
+  std::copy(shape.begin(), shape.end(), output.shape);
+}
+
 void* Batch::allocate_for(size_t request, size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept {
   some_own_ = true;
   return allocate_output(&request_output(request, index), shape, bytes);
@@ -224,7 +239,7 @@ bool Batch::part(size_t request) noexcept {
   }
   Descriptor& descriptor = core_->descriptor(slots_[request]);
   Port* port = descriptor.port;
-  const uint32_t record = port->claim_part(descriptor.state);
+  const uint32_t record = port->claim_part(slots_[request]);
   if (record == kNoSlot) {
     drop_own();
     return false;

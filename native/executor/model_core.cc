@@ -61,8 +61,9 @@ Status ModelCore::start_threads() {
 
 // What config.pbtxt and the options of load() cannot say is checked here as well: other callers may.
 Status ModelCore::check_options() {
-  if (options_.instances == 0 || options_.instances > Parking::kPlaces) {
-    return Status::error(Code::kConfigInvalid, "instance_group count must be 1 to 64");
+  const uint32_t most = model_->completion() == Completion::kAsync ? kMostAsyncInstances : Parking::kPlaces;
+  if (options_.instances == 0 || options_.instances > most) {
+    return Status::error(Code::kConfigInvalid, "instance_group count must be 1 to " + std::to_string(most));
   }
   BatchSettings& batch = options_.batch;
   if (batch.levels.empty() || batch.levels.size() > kMaxLevels) {
@@ -109,7 +110,8 @@ Status ModelCore::prepare() {
   if (!status.is_ok()) return status;
   queued_ = std::vector<std::atomic<uint32_t>>(options_.batch.levels.size() + 1);
   if (!descriptors_.map(slot_count_) || !inputs_.map(std::max<size_t>(1, slot_count_ * input_count_)) ||
-      !owners_.map(slot_count_) ||
+      !owners_.map(slot_count_) || (model_->takes_attributes() && !attributes_.map(slot_count_)) ||
+      (options_.decoupled && !paused_.map(slot_count_)) ||
       !queue_.initialise(descriptors_.data(), slot_count_, static_cast<uint32_t>(options_.batch.levels.size()))) {
     return Status::error(Code::kOutOfMemory, "the system refused memory for the queue of the model");
   }
@@ -151,7 +153,9 @@ Status ModelCore::prepare() {
   }
   order_waiting_.resize(options_.instances, nullptr);
   if (model_->completion() == Completion::kAsync) {
-    free_instances_ = options_.instances == 64 ? ~uint64_t{0} : (uint64_t{1} << options_.instances) - 1;
+    for (uint32_t index = 0; index < options_.instances; ++index) {
+      free_instances_[index / 64].fetch_or(uint64_t{1} << (index % 64), std::memory_order_relaxed);
+    }
   }
   return Status::ok();
 }
@@ -163,6 +167,7 @@ ModelCore::~ModelCore() {
   batches_.clear();
   model_.reset();
   slab_.reset();
+  for (uint32_t slot = 0; slot < attributes_.size(); ++slot) drop_attributes(slot);
   descriptors_.reset();
   inputs_.reset();
   owners_.reset();
@@ -342,9 +347,17 @@ void ModelCore::reset_stats() noexcept {
   clear(retired_counts_);
   batch_counts.count = batch_counts.rows = batch_counts.in_place = 0;
   for (auto& reason : batch_counts.by_reason) reason = 0;
+  model_->reset_stages();
+}
+
+bool ModelCore::set_attributes(uint32_t slot, std::unique_ptr<RequestAttributes> attributes) noexcept {
+  if (attributes_.size() == 0) return false;
+  delete std::exchange(attributes_[slot], attributes.release());
+  return true;
 }
 
 void ModelCore::release_extents(uint32_t slot) noexcept {
+  drop_attributes(slot);
   for (size_t index = 0; index < input_count_; ++index) {
     InputRecord& record = input(slot, index);
     if (record.extent == 0) continue;
@@ -631,7 +644,8 @@ void ModelCore::end_in_order(Batch* batch) noexcept {
 // --- asynchronous engines ---------------------------------------------------------------------------------------
 
 void ModelCore::give_back(Batch* batch) noexcept {
-  free_instances_.fetch_or(uint64_t{1} << batch->index(), std::memory_order_seq_cst);  // model: pump.give_back
+  // model: pump.give_back
+  free_instances_[batch->index() / 64].fetch_or(uint64_t{1} << (batch->index() % 64), std::memory_order_seq_cst);
   pump();
 }
 
@@ -644,14 +658,27 @@ void ModelCore::pump() noexcept {
   pumping = outer;
 }
 
+// The lowest-numbered instance that is free, now taken; kNoSlot when none is. One that is given back to a word behind
+// the look is the business of who gives it back: that thread pumps then.
+uint32_t ModelCore::claim_instance() noexcept {
+  for (uint32_t word = 0; word * 64 < options_.instances; ++word) {
+    std::atomic<uint64_t>& instances = free_instances_[word];
+    uint64_t free = instances.load(std::memory_order_seq_cst);  // model: pump.look
+    while (free != 0) {
+      const auto bit = static_cast<uint32_t>(std::countr_zero(free));
+      // model: pump.claim
+      if (instances.compare_exchange_weak(free, free & ~(uint64_t{1} << bit), std::memory_order_seq_cst)) {
+        return word * 64 + bit;
+      }
+    }
+  }
+  return kNoSlot;
+}
+
 void ModelCore::pump_all() noexcept {
   for (;;) {
-    uint64_t free = free_instances_.load(std::memory_order_seq_cst);  // model: pump.look
-    if (free == 0) return;
-    const auto index = static_cast<uint32_t>(std::countr_zero(free));
-    // model: pump.claim
-    if (!free_instances_.compare_exchange_weak(free, free & ~(uint64_t{1} << index), std::memory_order_seq_cst))
-      continue;
+    const uint32_t index = claim_instance();
+    if (index == kNoSlot) return;
     int64_t wake = kNever;
     uint64_t epoch = 0;
     const Formed formed = try_form(batches_[index].get(), &wake, &epoch);
@@ -660,8 +687,9 @@ void ModelCore::pump_all() noexcept {
       batches_[index]->run();  // model: pump.run
       continue;
     }
-    free_instances_.fetch_or(uint64_t{1} << index, std::memory_order_seq_cst);  // model: pump.return
-    if (formed == Formed::kWait && wake != kNever) request_tick(wake);          // model: pump.tick
+    // model: pump.return
+    free_instances_[index / 64].fetch_or(uint64_t{1} << (index % 64), std::memory_order_seq_cst);
+    if (formed == Formed::kWait && wake != kNever) request_tick(wake);  // model: pump.tick
     // Something came in after the leader had looked, and its submitter found the token or the instance taken.
     // model: pump.look.token, pump.look.inbox, pump.look.backlog
     if (!token_.held() && (!inbox_.empty() || epoch_.load(std::memory_order_seq_cst) != epoch) &&

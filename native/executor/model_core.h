@@ -25,6 +25,9 @@
 
 namespace subten {
 
+// An instance of an asynchronous engine is no thread, only a batch that is under way.
+inline constexpr uint32_t kMostAsyncInstances = 512;
+
 enum class WakeMode : uint8_t { kAuto = 0, kLatency, kPowersave };
 
 struct CoreOptions {
@@ -89,6 +92,18 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   // Bytes of the slab beside the home rows: what the extents of one request can have when nobody else is there.
   uint64_t room() const noexcept { return room_; }
   std::byte* input_data(uint32_t slot, size_t index) noexcept;
+  // What the request in `slot` carries beside its tensors, or null. Set by the environment before it submits; gone when
+  // the slot is idle again.
+  const RequestAttributes* attributes(uint32_t slot) const noexcept {
+    return attributes_.size() > 0 ? attributes_[slot] : nullptr;
+  }
+  bool set_attributes(uint32_t slot, std::unique_ptr<RequestAttributes> attributes) noexcept;
+  void drop_attributes(uint32_t slot) noexcept {
+    if (attributes_.size() > 0 && attributes_[slot] != nullptr) set_attributes(slot, nullptr);
+  }
+  // Streams: the engine waits before it sends the next part of the request in `slot`.
+  std::atomic<uint8_t>& paused(uint32_t slot) noexcept { return paused_[slot]; }
+  bool has_pauses() const noexcept { return paused_.size() > 0; }
   // Bytes and shape of input `index` of the request in `slot`; false when it is absent.
   bool input_view(uint32_t slot, size_t index, RequestTensor* view) noexcept;
 
@@ -188,6 +203,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::shared_ptr<Port> reap_one() noexcept;
   Status start_threads();
   void pump_all() noexcept;
+  uint32_t claim_instance() noexcept;
 
   std::unique_ptr<EngineModel> model_;
   CoreOptions options_;
@@ -197,6 +213,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   MappedArray<Descriptor> descriptors_;
   MappedArray<InputRecord> inputs_;
   MappedArray<std::atomic<Port*>> owners_;
+  MappedArray<RequestAttributes*> attributes_;  // by slot, where the engine takes any
+  MappedArray<std::atomic<uint8_t>> paused_;    // by slot, where the model is decoupled
   SlotPool pool_;
   uint32_t home_slots_ = 0;
   uint64_t room_ = 0;
@@ -217,8 +235,9 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::vector<std::atomic<uint32_t>> queued_;     // live requests by level, for admission
 
   std::vector<std::unique_ptr<Batch>> batches_;  // one an instance
-  std::atomic<uint64_t> free_instances_{0};      // asynchronous engines: a bit an instance
-  std::atomic<uint32_t> inside_{0};              // see enter()
+  // Asynchronous engines: a bit an instance.
+  std::array<std::atomic<uint64_t>, kMostAsyncInstances / 64> free_instances_{};
+  std::atomic<uint32_t> inside_{0};  // see enter()
   std::atomic<bool> stopping_{false};
 
   std::mutex order_mutex_;  // preserve_ordering only

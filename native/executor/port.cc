@@ -247,11 +247,27 @@ Code Port::submit(const Submission& submission, std::string* message) noexcept {
   }
   observe_submit(now);
   unread_[submission.slot] = 1;
+  // relaxed: the push into the inbox publishes it.
+  if (core_->has_pauses()) core_->paused(submission.slot).store(0, std::memory_order_relaxed);
   ++submitted_;
   ++in_flight_;
   add_one(counts.submitted);
   core_->enqueue(submission.slot);
   return Code::kOk;
+}
+
+Code Port::set_attributes(uint32_t slot, uint32_t generation, std::unique_ptr<RequestAttributes> attributes) noexcept {
+  if (closed()) return Code::kModelClosed;
+  if (!idle(slot, generation)) return Code::kSlotReleased;
+  return core_->set_attributes(slot, std::move(attributes)) ? Code::kOk : Code::kNotSupported;
+}
+
+void Port::pause(uint32_t slot, uint32_t generation, bool on) noexcept {
+  if (!mine(slot, generation) || !core_->has_pauses()) return;
+  core_->paused(slot).store(on ? 1 : 0, std::memory_order_release);
+  if (on) return;
+  part_word_.fetch_add(1, std::memory_order_release);
+  futex_wake(&part_word_, INT32_MAX);
 }
 
 bool Port::cancel(uint32_t slot, uint32_t generation) noexcept {
@@ -276,6 +292,7 @@ uint32_t Port::release(uint32_t slot, uint32_t generation) noexcept {
   // Before its completion was retired: retire_one() finds the outcome there, and gives the input extents back.
   if (unread_[slot] != 0) unread_[slot] = kReleasedEarly + static_cast<uint8_t>(outcome);
   drop_outputs(slot);
+  core_->drop_attributes(slot);
   return descriptor.state.recycle();
 }
 
@@ -431,12 +448,15 @@ void Port::drop_outputs(uint32_t record) noexcept {
   }
 }
 
-uint32_t Port::claim_part(const RequestState& state) noexcept {
+uint32_t Port::claim_part(uint32_t slot) noexcept {
+  const RequestState& state = core_->descriptor(slot).state;
   for (;;) {
     const uint32_t word = part_word_.load(std::memory_order_acquire);     // model: credits.word
     if (!RequestWord::pending(state.load()) || closed()) return kNoSlot;  // model: credits.let_go
-    uint64_t map = part_map_.load(std::memory_order_acquire);             // model: credits.map
-    while (map != 0) {
+    // acquire, as of the word: whoever lets a stream go on changes the word after it.
+    const bool paused = core_->paused(slot).load(std::memory_order_acquire) != 0;
+    uint64_t map = part_map_.load(std::memory_order_acquire);  // model: credits.map
+    while (map != 0 && !paused) {
       const auto part = static_cast<uint32_t>(std::countr_zero(map));
       // model: credits.claim
       if (part_map_.compare_exchange_weak(map, map & ~(uint64_t{1} << part), std::memory_order_acq_rel)) {

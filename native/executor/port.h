@@ -22,6 +22,7 @@ namespace subten {
 
 class ModelCore;
 class Batch;
+struct RequestAttributes;
 
 inline constexpr uint32_t kStages = 8;
 
@@ -78,6 +79,10 @@ class Port {
   Code submit(const Submission& submission, std::string* message) noexcept;
 
   bool cancel(uint32_t slot, uint32_t generation) noexcept;
+  // What the next submission of an idle slot carries beside its tensors; kNotSupported where the engine takes nothing.
+  Code set_attributes(uint32_t slot, uint32_t generation, std::unique_ptr<RequestAttributes> attributes) noexcept;
+  // Streams: while it is paused the engine waits before it sends the next part of the request.
+  void pause(uint32_t slot, uint32_t generation, bool on) noexcept;
   // Drops the results of an explicit slot that has ended, so that it can be submitted again: its new generation. The
   // old one when there is nothing to drop. Its input extents stay.
   uint32_t release(uint32_t slot, uint32_t generation) noexcept;
@@ -143,8 +148,9 @@ class Port {
   void drop_outputs(uint32_t record) noexcept;
   void drop_parts() noexcept;
 
-  // A record for a partial completion, or kNoSlot when `ended()` turned true while it waited for credit.
-  uint32_t claim_part(const RequestState& state) noexcept;
+  // A record for a partial completion of the request in `slot`, or kNoSlot when it ended while it waited: for a record
+  // to be free, or for the environment that has paused it.
+  uint32_t claim_part(uint32_t slot) noexcept;
   uint32_t part_base() const noexcept { return part_base_; }
 
   // The environment has left it, and no native thread will touch it again.

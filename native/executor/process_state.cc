@@ -15,7 +15,7 @@ namespace subten {
 namespace {
 
 // Instances that compute, for the exit handler. More than this many are counted but cannot be asked to terminate.
-constexpr size_t kRunning = 256;
+constexpr size_t kRunning = 1024;
 std::array<std::atomic<uintptr_t>, kRunning> running{};
 std::array<std::atomic<const RunNote*>, kRunning> notes{};  // beside them
 constexpr uintptr_t kTerminating = 1;  // somebody is inside terminate() of the instance at this place
@@ -35,7 +35,9 @@ void at_exit(int status, void*) {
     }
     ::usleep(1000);
   }
-  if (running_count.load(std::memory_order_seq_cst) > 0) {
+  bool stopped = true;
+  for (Engine* engine : all_engines()) stopped = engine->stop_at_exit() && stopped;
+  if (!stopped || running_count.load(std::memory_order_seq_cst) > 0) {
     std::fflush(nullptr);
     ::_exit(status);
   }

@@ -52,13 +52,30 @@ void Timekeeper::bury(std::shared_ptr<ModelCore> core) noexcept {
 
 // A core that was buried is entered no more: one whose completions have all left goes, the others are looked at again
 // a little later. True when there are others.
+namespace {
+
+// Drops a core where that holds nobody up.
+struct Burial {
+  std::shared_ptr<ModelCore> core;
+
+  ~Burial() {
+    if (!core || !core->engine_model().slow_to_close()) return;
+    try {
+      std::thread([last = core] {}).detach();
+    } catch (...) {  // no thread to be had: then here
+    }
+  }
+};
+
+}  // namespace
+
 bool Timekeeper::drop_quiet() noexcept {
   for (;;) {
-    std::shared_ptr<ModelCore> core;  // destroyed outside the locks, since its destructor comes back here
+    Burial core;  // destroyed outside the locks, since its destructor comes back here
     std::lock_guard lock(grave_mutex_);
     const auto quiet = std::find_if(buried_.begin(), buried_.end(), [](const auto& each) { return each->quiet(); });
     if (quiet == buried_.end()) return !buried_.empty();
-    core = std::move(*quiet);
+    core.core = std::move(*quiet);
     buried_.erase(quiet);
   }
 }

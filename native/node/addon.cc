@@ -8,6 +8,7 @@
 #include "executor/crash_note.h"
 #include "executor/process_state.h"
 #include "executor/record.h"
+#include "node/engine_call.h"
 #include "node/open_model.h"
 #include "node/values.h"
 
@@ -90,6 +91,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("engines", Napi::Function::New(env, engines));
   exports.Set("cpus", Napi::Function::New(env, cpus));
   exports.Set("layout", Napi::Function::New(env, layout));
+  exports.Set("engineCall", Napi::Function::New(env, engine_call));
   exports.Set("openModel", Napi::Function::New(env, open_model));
   exports.Set("createPort", Napi::Function::New(env, create_port));
   exports.Set("attachPort", Napi::Function::New(env, attach_port));

@@ -149,15 +149,19 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   options.config_inputs = tensors_from_js(object.Get("inputs"));
   options.config_outputs = tensors_from_js(object.Get("outputs"));
   options.max_batch_size = get_whole<int32_t>(object, "maxBatchSize", 0, INT32_MAX);
-  for_each(object, "parameters", [&](const Napi::Value& parameter) {
-    if (!parameter.IsArray()) return;
-    const Napi::Array pair = parameter.As<Napi::Array>();
-    const Napi::Value name = pair.Get(0u);
-    const Napi::Value value = pair.Get(1u);
-    if (name.IsString() && value.IsString()) {
-      options.parameters.emplace_back(name.As<Napi::String>().Utf8Value(), value.As<Napi::String>().Utf8Value());
-    }
-  });
+  const auto read_pairs = [&](const char* list, std::vector<std::pair<std::string, std::string>>* pairs) {
+    for_each(object, list, [&](const Napi::Value& each) {
+      if (!each.IsArray()) return;
+      const Napi::Array pair = each.As<Napi::Array>();
+      const Napi::Value name = pair.Get(0u);
+      const Napi::Value value = pair.Get(1u);
+      if (name.IsString() && value.IsString()) {
+        pairs->emplace_back(name.As<Napi::String>().Utf8Value(), value.As<Napi::String>().Utf8Value());
+      }
+    });
+  };
+  read_pairs("parameters", &options.parameters);
+  read_pairs("settings", &options.settings);
   if (env.IsExceptionPending()) return env.Undefined();  // a getter threw
   auto worker = std::make_unique<OpenWorker>(env, engine, std::move(options));
   const Napi::Promise promise = worker->promise();

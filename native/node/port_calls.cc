@@ -290,6 +290,72 @@ struct PortCalls {
     return number(env, port == nullptr ? 0 : static_cast<double>(port->in_flight()));
   }
 
+  // (slot, generation, on)
+  static napi_value pause(napi_env env, napi_callback_info info) {
+    const auto call = read<3>(env, info);
+    if (Port* port = call.self->port()) {
+      bool on = false;
+      napi_get_value_bool(env, call.value[2], &on);
+      port->pause(whole(call.number[0]), whole(call.number[1]), on);
+    }
+    return nullptr;
+  }
+
+  // (slot, generation, id, sequence: '' | string | bigint, flags: 1 start, 2 end; parameters: [name, value][]): 0 or
+  // -code. What the next submission of this slot carries beside its tensors.
+  static napi_value attributes(napi_env env, napi_callback_info info) {
+    const auto call = read<6>(env, info);
+    Port* port = call.self->port();
+    if (port == nullptr) return integer(env, failure(Code::kModelClosed));
+    auto attributes = std::make_unique<RequestAttributes>();
+    const Napi::Value id(env, call.value[2]);
+    const Napi::Value sequence(env, call.value[3]);
+    const Napi::Value parameters(env, call.value[5]);
+    if (id.IsString()) attributes->id = id.As<Napi::String>().Utf8Value();
+    if (sequence.IsString()) attributes->sequence_text = sequence.As<Napi::String>().Utf8Value();
+    bool lossless = false;
+    if (sequence.IsBigInt()) attributes->sequence = sequence.As<Napi::BigInt>().Uint64Value(&lossless);
+    attributes->sequence_start = (whole(call.number[4]) & 1) != 0;
+    attributes->sequence_end = (whole(call.number[4]) & 2) != 0;
+    if (parameters.IsArray()) {
+      const Napi::Array list = parameters.As<Napi::Array>();
+      for (uint32_t i = 0; i < std::min<uint32_t>(list.Length(), kMostParameters); ++i) {
+        const Napi::Value pair = list.Get(i);
+        if (pair.IsArray()) add_parameter(pair.As<Napi::Array>(), attributes.get());
+      }
+    }
+    if (Napi::Env(env).IsExceptionPending()) return nullptr;  // a getter threw
+    return integer(env,
+                   failure(port->set_attributes(whole(call.number[0]), whole(call.number[1]), std::move(attributes))));
+  }
+
+  static constexpr uint32_t kMostParameters = 1024;
+
+  static void add_parameter(const Napi::Array& pair, RequestAttributes* attributes) {
+    using Kind = RequestAttributes::Parameter::Kind;
+    const Napi::Value name = pair.Get(0u);
+    const Napi::Value value = pair.Get(1u);
+    if (!name.IsString()) return;
+    RequestAttributes::Parameter parameter;
+    parameter.name = name.As<Napi::String>().Utf8Value();
+    bool lossless = false;
+    if (value.IsString()) {
+      parameter.text = value.As<Napi::String>().Utf8Value();
+    } else if (value.IsBoolean()) {
+      parameter.kind = Kind::kBool;
+      parameter.integer = value.As<Napi::Boolean>().Value() ? 1 : 0;
+    } else if (value.IsBigInt()) {
+      parameter.kind = Kind::kInt;
+      parameter.integer = value.As<Napi::BigInt>().Int64Value(&lossless);
+    } else if (value.IsNumber()) {
+      parameter.number = value.As<Napi::Number>().DoubleValue();
+      const bool is_whole = std::trunc(parameter.number) == parameter.number && std::fabs(parameter.number) < 9e15;
+      parameter.kind = is_whole ? Kind::kInt : Kind::kDouble;
+      if (is_whole) parameter.integer = static_cast<int64_t>(parameter.number);
+    }
+    attributes->parameters.push_back(std::move(parameter));
+  }
+
   // Neither an exception of Node-API nor a lack of memory may cross the C boundary.
   template <napi_callback call>
   static napi_value guarded(napi_env env, napi_callback_info info) {
@@ -363,8 +429,7 @@ napi_value PortCalls::close(napi_env env, napi_callback_info info) {
 
 namespace {
 
-void add_pairs(Napi::Env env, Napi::Array* stages, uint32_t stage, const std::vector<uint64_t>& counts, uint64_t sum,
-               uint64_t max) {
+Napi::Float64Array pairs_of(Napi::Env env, const std::vector<uint64_t>& counts, uint64_t sum, uint64_t max) {
   std::vector<double> pairs = {static_cast<double>(sum), static_cast<double>(max)};
   for (uint32_t i = 0; i < counts.size(); ++i) {
     if (counts[i] == 0) continue;
@@ -373,14 +438,31 @@ void add_pairs(Napi::Env env, Napi::Array* stages, uint32_t stage, const std::ve
   }
   Napi::Float64Array array = Napi::Float64Array::New(env, pairs.size());
   std::memcpy(array.Data(), pairs.data(), pairs.size() * sizeof(double));
-  stages->Set(stage, array);
+  return array;
+}
+
+// { names, stages } of what the engine has measured inside itself; the same layout as `stages`.
+Napi::Object extra_stages(Napi::Env env, const EngineModel& model) {
+  Napi::Array names = Napi::Array::New(env);
+  Napi::Array stages = Napi::Array::New(env);
+  model.each_stage([&](std::string_view name, const Histogram& histogram) {
+    std::vector<uint64_t> counts(Histogram::kCounters, 0);
+    uint64_t sum = 0, max = 0;
+    histogram.add_to(counts.data(), &sum, &max);
+    names.Set(names.Length(), std::string(name));
+    stages.Set(stages.Length(), pairs_of(env, counts, sum, max));
+  });
+  Napi::Object extra = Napi::Object::New(env);
+  extra.Set("names", names);
+  extra.Set("stages", stages);
+  return extra;
 }
 
 }  // namespace
 
 // { counts: [submitted, succeeded, failed, cancelled, expired, refused], batches: [count, rows, inPlace, reasons…],
 //   running: [batches, nanoseconds since the oldest of them was formed], stages: Float64Array[] of [sum, max, value,
-//   count, value, count, …] in nanoseconds, memory: [bytes, used] }
+//   count, value, count, …] in nanoseconds, extra: { names, stages } of the engine, memory: [bytes, used] }
 napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   Port* port = call.self->port();
@@ -402,7 +484,7 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
     std::vector<uint64_t> merged(Histogram::kCounters, 0);
     uint64_t sum = 0, max = 0;
     core.each_port([&](Port& each) { each.stages[stage].add_to(merged.data(), &sum, &max); });
-    add_pairs(napi, &stages, stage, merged, sum, max);
+    stages.Set(stage, pairs_of(napi, merged, sum, max));
   }
   const auto numbers = [&](std::initializer_list<uint64_t> list) {
     Napi::Array array = Napi::Array::New(napi, list.size());
@@ -420,6 +502,7 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   const int64_t age = running.batches == 0 ? 0 : std::max<int64_t>(0, monotonic_ns() - running.since_ns);
   result.Set("running", numbers({running.batches, static_cast<uint64_t>(age)}));
   result.Set("stages", stages);
+  result.Set("extra", extra_stages(napi, core.engine_model()));
   result.Set("memory", numbers({core.slab().size(), core.slab().used()}));
   return result;
 }
@@ -449,6 +532,8 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
       {"abandon", PortCalls::abandon},
       {"cancel", PortCalls::cancel},
       {"release", PortCalls::release},
+      {"pause", PortCalls::pause},
+      {"attributes", PortCalls::guarded<PortCalls::attributes>},
       {"message", PortCalls::message},
       {"takeOutput", PortCalls::take_output},
       {"wrap", PortCalls::wrap},

@@ -13,7 +13,7 @@
 #include <mutex>
 #include <new>
 
-#include "engines/onnxruntime/elf_file.h"
+#include "engines/common/elf_file.h"
 #include "engines/onnxruntime/environment.h"
 #include "engines/onnxruntime/ort_error.h"
 

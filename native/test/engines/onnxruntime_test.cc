@@ -20,10 +20,10 @@
 #include <sstream>
 #include <thread>
 
-#include "engines/onnxruntime/elf_file.h"
+#include "engines/common/elf_file.h"
+#include "engines/common/run_switch.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/ort_error.h"
-#include "engines/onnxruntime/run_switch.h"
 #include "engines/onnxruntime/string_tensor.h"
 #include "onnxruntime_model_writer.h"
 
@@ -95,6 +95,9 @@ class Recorder final : public BatchCompletion {
     results_[index] = {Shape(shape.begin(), shape.end()),
                        std::string(static_cast<const char*>(buffer.data), buffer.bytes), false};
     adopted_[index] = buffer;
+  }
+  void set_shape(size_t index, std::span<const int64_t> shape) noexcept override {
+    placed_[index].shape.assign(shape.begin(), shape.end());
   }
   void* allocate_for(size_t, size_t, std::span<const int64_t>, uint64_t) noexcept override { return nullptr; }
   void adopt_for(size_t, size_t, std::span<const int64_t>, BufferHandle) noexcept override {}
@@ -176,7 +179,10 @@ void run(EngineInstance& instance, const std::vector<std::vector<Tensor>>& reque
       parts[r].push_back({t.bytes.data(), t.bytes.size(), t.shape});
     }
     const uint32_t k = requests[r][0].shape.empty() ? 1 : static_cast<uint32_t>(requests[r][0].shape[0]);
-    views.push_back({k, parts[r], std::span<const bool>(present.get(), inputs)});
+    RequestView& view = views.emplace_back();
+    view.rows = k;
+    view.inputs = parts[r];
+    view.present = std::span<const bool>(present.get(), inputs);
     rows += k;
   }
   instance.execute({rows, views, whole}, recorder);

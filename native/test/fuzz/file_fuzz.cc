@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "engines/onnxruntime/elf_file.h"
+#include "engines/common/elf_file.h"
 #include "engines/onnxruntime/model_file.h"
 #include "engines/onnxruntime/parameters.h"
 #include "engines/onnxruntime/string_tensor.h"

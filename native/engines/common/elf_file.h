@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace subten {
 
@@ -9,5 +10,8 @@ namespace subten {
 // comparing them with the file's length, so a truncated library ends the process with SIGBUS; this finds it first.
 // It reads headers only: bytes changed in the middle go unnoticed.
 std::string shared_library_problem(const std::string& path);
+
+// The names of the libraries that the file needs (DT_NEEDED); none when it is no shared library.
+std::vector<std::string> needed_libraries(const std::string& path);
 
 }  // namespace subten

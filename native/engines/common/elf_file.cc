@@ -1,10 +1,11 @@
-#include "engines/onnxruntime/elf_file.h"
+#include "engines/common/elf_file.h"
 
 #include <elf.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -70,6 +71,42 @@ std::string shared_library_problem(const std::string& path) {
   const uint64_t section_bytes = static_cast<uint64_t>(header.e_shnum) * header.e_shentsize;
   if (header.e_shoff != 0 && !lies_within(header.e_shoff, section_bytes, size)) return "is truncated";
   return {};
+}
+
+std::vector<std::string> needed_libraries(const std::string& path) {
+  std::vector<std::string> names;
+  if (!shared_library_problem(path).empty()) return names;
+  const File file(path);
+  Elf64_Ehdr header;
+  if (!file.read_at(0, &header)) return names;
+  std::vector<Elf64_Phdr> segments;
+  for (Elf64_Half index = 0; index < header.e_phnum; ++index) {
+    Elf64_Phdr segment;
+    if (!file.read_at(header.e_phoff + index * sizeof(Elf64_Phdr), &segment)) return names;
+    segments.push_back(segment);
+  }
+  std::vector<uint64_t> needed;  // offsets in the table of strings
+  uint64_t strings = 0;          // its address
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type != PT_DYNAMIC) continue;
+    for (uint64_t at = 0; at + sizeof(Elf64_Dyn) <= segment.p_filesz; at += sizeof(Elf64_Dyn)) {
+      Elf64_Dyn entry;
+      if (!file.read_at(segment.p_offset + at, &entry) || entry.d_tag == DT_NULL) break;
+      if (entry.d_tag == DT_NEEDED) needed.push_back(entry.d_un.d_val);
+      if (entry.d_tag == DT_STRTAB) strings = entry.d_un.d_ptr;
+    }
+  }
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type != PT_LOAD || strings < segment.p_vaddr || strings - segment.p_vaddr >= segment.p_filesz)
+      continue;
+    for (const uint64_t offset : needed) {
+      std::array<char, 256> name{};
+      const uint64_t from = segment.p_offset + (strings - segment.p_vaddr) + offset;
+      const ssize_t read = pread(file.descriptor(), name.data(), name.size() - 1, static_cast<off_t>(from));
+      if (read > 0) names.emplace_back(name.data());
+    }
+  }
+  return names;
 }
 
 }  // namespace subten

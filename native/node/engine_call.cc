@@ -1,0 +1,94 @@
+#include "node/engine_call.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engines/engine.h"
+#include "executor/process_state.h"
+#include "node/values.h"
+
+namespace subten {
+namespace {
+
+constexpr uint32_t kMostArguments = 4096;
+
+class CallWorker final : public Napi::AsyncWorker {
+ public:
+  CallWorker(Napi::Env env, Engine* engine, std::string method, std::vector<std::string> arguments)
+      : Napi::AsyncWorker(env),
+        engine_(engine),
+        method_(std::move(method)),
+        arguments_(std::move(arguments)),
+        deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise promise() { return deferred_.Promise(); }
+
+  void Execute() override {
+    try {
+      status_ = engine_->call(method_, arguments_, &answer_);
+      // A call may have loaded the engine's library: our exit handler runs before those that it registered.
+      if (status_.is_ok() && method_ == "start") register_exit_handler();
+    } catch (...) {
+      status_ = Status::quiet(Code::kOutOfMemory, "there was no memory left for a call of the engine");
+    }
+  }
+
+  void OnOK() override {
+    Napi::Env env = Env();
+    if (!can_run_js(env)) return;  // the worker thread was terminated meanwhile
+    if (status_.is_ok()) {
+      deferred_.Resolve(Napi::String::New(env, answer_));
+    } else {
+      deferred_.Resolve(to_js(env, status_));
+    }
+  }
+
+ private:
+  Engine* engine_;
+  std::string method_;
+  std::vector<std::string> arguments_;
+  std::string answer_;
+  Status status_;
+  Napi::Promise::Deferred deferred_;
+};
+
+std::string bytes_of(const Napi::Value& value) {
+  if (value.IsString()) return value.As<Napi::String>().Utf8Value();
+  if (!value.IsTypedArray()) return {};
+  const Napi::TypedArray array = value.As<Napi::TypedArray>();
+  const auto* data = static_cast<const char*>(array.ArrayBuffer().Data());
+  return data == nullptr ? std::string() : std::string(data + array.ByteOffset(), array.ByteLength());
+}
+
+Napi::Value call(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const std::string name = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : std::string();
+  Engine* engine = find_engine(name);
+  if (engine == nullptr) {
+    auto deferred = Napi::Promise::Deferred::New(env);
+    deferred.Resolve(to_js(env, Status::error(Code::kEngineNotFound, "there is no engine '" + name + "'")));
+    return deferred.Promise();
+  }
+  std::vector<std::string> arguments;
+  if (info[2].IsArray()) {
+    const Napi::Array list = info[2].As<Napi::Array>();
+    const uint32_t length = std::min(list.Length(), kMostArguments);
+    for (uint32_t i = 0; i < length; ++i) arguments.push_back(bytes_of(list.Get(i)));
+  }
+  if (env.IsExceptionPending()) return env.Undefined();  // a getter threw
+  const std::string method = info[1].IsString() ? info[1].As<Napi::String>().Utf8Value() : std::string();
+  auto worker = std::make_unique<CallWorker>(env, engine, method, std::move(arguments));
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  (void)worker.release();  // it deletes itself when it has ended
+  return promise;
+}
+
+}  // namespace
+
+Napi::Value engine_call(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  return {env, or_out_of_memory(env, [&]() -> napi_value { return call(info); })};
+}
+
+}  // namespace subten

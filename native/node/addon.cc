@@ -9,6 +9,7 @@
 #include "executor/process_state.h"
 #include "executor/record.h"
 #include "node/engine_call.h"
+#include "node/engine_log.h"
 #include "node/open_model.h"
 #include "node/values.h"
 
@@ -91,6 +92,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("engines", Napi::Function::New(env, engines));
   exports.Set("cpus", Napi::Function::New(env, cpus));
   exports.Set("layout", Napi::Function::New(env, layout));
+  exports.Set("onEngineLog", Napi::Function::New(env, on_engine_log));
   exports.Set("engineCall", Napi::Function::New(env, engine_call));
   exports.Set("openModel", Napi::Function::New(env, open_model));
   exports.Set("createPort", Napi::Function::New(env, create_port));

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include "engines/common/elf_file.h"
 
@@ -27,6 +28,7 @@ constexpr int kMostPreloads = 128;
 struct Loaded {
   std::mutex mutex;
   TritonLibrary library;
+  bool shared = false;  // see share_triton_symbols()
   TritonApi api;
   std::atomic<const TritonApi*> ready{nullptr};
 };
@@ -54,6 +56,20 @@ std::string missing_library(std::string_view complaint) {
   return colon == std::string_view::npos ? std::string() : std::string(complaint.substr(0, colon));
 }
 
+// Flags for a library that Triton's needs. Node exports the functions of its own OpenSSL and zlib, and a symbol is
+// looked for in the program first: without "deep" a libcurl would call Node's OpenSSL with its own libssl's data. Not
+// for C++: Node has copies of std::cout and its kin, and a deep-bound library would write to streams that were never
+// constructed. Address sanitizer forbids it.
+int needed_flags(const std::string& path) {
+  int flags = RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE;
+#if !defined(__SANITIZE_ADDRESS__)
+  bool has_cxx = false;
+  for (const std::string& needed : needed_libraries(path)) has_cxx |= needed.starts_with("libstdc++");
+  if (!has_cxx) flags |= RTLD_DEEPBIND;
+#endif
+  return flags;
+}
+
 // Opens `path`. The loader looks for what a library needs in its own places only; each thing it misses is opened from
 // `folder` beforehand, under whose name the loader then knows it.
 void* open_with_needed(const std::string& path, const std::string& folder, int flags, int* budget,
@@ -68,7 +84,7 @@ void* open_with_needed(const std::string& path, const std::string& folder, int f
     if (missing.empty() || missing.find('/') != std::string::npos || --*budget < 0) return nullptr;
     std::string ignored;
     const std::string beside = (std::filesystem::path(folder) / missing).string();
-    if (open_with_needed(beside, folder, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE, budget, &ignored) == nullptr) {
+    if (open_with_needed(beside, folder, needed_flags(beside), budget, &ignored) == nullptr) {
       return nullptr;  // the complaint names what is missing
     }
   }
@@ -142,9 +158,8 @@ Status load_triton(const std::string& path) {
   }
   int budget = kMostPreloads;
   std::string complaint;
-  // Global: backends find the functions of TRITONBACKEND_* in the process, and not each of them names the library that
-  // has them. Kept for ever: its threads outlive whoever loaded it.
-  void* handle = open_with_needed(real, folder_of(real), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE, &budget, &complaint);
+  // Kept for ever: its threads outlive whoever loaded it.
+  void* handle = open_with_needed(real, folder_of(real), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE, &budget, &complaint);
   if (handle == nullptr) {
     return Status::error(Code::kEngineNotFound,
                          "the Triton library " + path + " cannot be loaded: " + complaint + ". " + advice());
@@ -155,6 +170,13 @@ Status load_triton(const std::string& path) {
   self.library = {real, "1." + std::to_string(minor), minor};
   self.ready.store(&self.api, std::memory_order_release);
   return Status::ok();
+}
+
+bool share_triton_symbols() noexcept {
+  Loaded& self = loaded();
+  std::lock_guard lock(self.mutex);
+  if (std::exchange(self.shared, true)) return false;
+  return dlopen(self.library.path.c_str(), RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL) != nullptr;
 }
 
 void preload_for_backends(const std::string& directory) {
@@ -168,7 +190,7 @@ void preload_for_backends(const std::string& directory) {
       if (!std::filesystem::exists(path, none)) continue;
       int budget = kMostPreloads;
       std::string ignored;  // Triton says it when it loads the backend
-      open_with_needed(path, folder, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE, &budget, &ignored);
+      open_with_needed(path, folder, needed_flags(path), &budget, &ignored);
     }
   }
 }

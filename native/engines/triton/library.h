@@ -25,6 +25,10 @@ TritonLibrary triton_library();
 // Errors: kEngineNotFound (missing, not a library for this machine), kEngineVersion (API major, a missing function).
 Status load_triton(const std::string& path);
 
+// Lets the process see the symbols of Triton and of all it needs, for backends that use them without naming the library
+// that has them; others find it by its name. False when that was done before, or cannot be done.
+bool share_triton_symbols() noexcept;
+
 // Opens what the backends in `directory` need of the libraries beside Triton's own: the loader would not look there.
 void preload_for_backends(const std::string& directory);
 

@@ -233,19 +233,22 @@ bool TritonServer::gone(const std::string& name) const {
 }
 
 Status TritonServer::load(const std::string& name, const std::string& config, std::span<const std::string> files) {
-  if (config.empty() && files.empty()) {
-    TRITONSERVER_Error* error = triton().ServerLoadModel(server_, name.c_str());
-    return error == nullptr ? Status::ok() : load_status(error, name);
-  }
-  if (triton().ServerLoadModelWithParameters == nullptr) {
+  const bool plain = config.empty() && files.empty();
+  if (!plain && triton().ServerLoadModelWithParameters == nullptr) {
     return Status::error(Code::kEngineVersion, "this Triton library cannot load a model with another configuration");
   }
   Parameters parameters;
   if (!config.empty()) parameters.text("config", config);
   for (size_t i = 0; i + 1 < files.size(); i += 2) parameters.bytes("file:" + files[i], files[i + 1]);
-  TRITONSERVER_Error* error =
-      triton().ServerLoadModelWithParameters(server_, name.c_str(), parameters.data(), parameters.size());
-  return error == nullptr ? Status::ok() : load_status(error, name);
+  const auto once = [&] {
+    TRITONSERVER_Error* error = plain ? triton().ServerLoadModel(server_, name.c_str())
+                                      : triton().ServerLoadModelWithParameters(server_, name.c_str(), parameters.data(),
+                                                                               parameters.size());
+    return error == nullptr ? Status::ok() : load_status(error, name);
+  };
+  Status status = once();
+  if (status.message.find("undefined symbol: TRITON") == std::string::npos) return status;
+  return share_triton_symbols() ? once() : status;
 }
 
 Status TritonServer::unload(const std::string& name, bool dependents) {

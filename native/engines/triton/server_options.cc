@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engines/triton/json.h"
+#include "engines/triton/log_pipe.h"
 
 namespace subten {
 namespace {
@@ -140,6 +141,10 @@ class Builder {
     const auto level = std::find(kLevels.begin(), kLevels.end(), value) - kLevels.begin();
     if (static_cast<size_t>(level) == kLevels.size()) {
       fail(refuse("log_level", "none, error, warning, info or verbose", value));
+    }
+    const std::string file = triton_log_path();
+    if (!file.empty() && triton().ServerOptionsSetLogFile != nullptr) {
+      check(triton().ServerOptionsSetLogFile(options_, file.c_str()));
     }
     check(triton().ServerOptionsSetLogError(options_, level >= 1));
     check(triton().ServerOptionsSetLogWarn(options_, level >= 2));

@@ -1,0 +1,19 @@
+#include "engines/common/log.h"
+
+#include <atomic>
+#include <utility>
+
+namespace subten {
+namespace {
+
+std::atomic<LogSink> current{nullptr};
+
+}  // namespace
+
+void set_log_sink(LogSink sink) noexcept { current.store(sink, std::memory_order_release); }
+
+void write_log(LogLine line) noexcept {
+  if (const LogSink sink = current.load(std::memory_order_acquire)) sink(std::move(line));
+}
+
+}  // namespace subten

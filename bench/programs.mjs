@@ -7,12 +7,12 @@ import { at, contentHash, filesUnder, isFresh, locked, run, say, stamp } from '.
 import { which } from '../scripts/tools.mjs'
 
 const FOLDER = '.cache/bench/programs'
-const NAMES = ['floor', 'open_floor', 'arrivals', 'recording', 'refusal', 'async_work.node', 'allocations.node']
+const NAMES = ['floor', 'open_floor', 'arrivals', 'recording', 'refusal', 'triton_floor', 'async_work.node', 'allocations.node']
 
 export const program = (name) => at(FOLDER, name)
 export const addon = (name) => createRequire(import.meta.url)(program(`${name}.node`))
 
-/** Builds them all; the first time takes a minute or two, since two of them contain the core. */
+/** Builds them all; the first time takes a minute or two, since some of them contain the core. */
 export async function buildPrograms() {
   await locked(async () => {
     const sources = filesUnder(

@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "engines/common/run_switch.h"
 #include "engines/engine.h"
 #include "engines/onnxruntime/ort_api.h"
+#include "engines/onnxruntime/run_switch.h"
 #include "engines/onnxruntime/session.h"
 #include "engines/onnxruntime/value_cache.h"
 

@@ -241,9 +241,9 @@ Status TritonServer::load(const std::string& name, const std::string& config, st
   if (!config.empty()) parameters.text("config", config);
   for (size_t i = 0; i + 1 < files.size(); i += 2) parameters.bytes("file:" + files[i], files[i + 1]);
   const auto once = [&] {
-    TRITONSERVER_Error* error = plain ? triton().ServerLoadModel(server_, name.c_str())
-                                      : triton().ServerLoadModelWithParameters(server_, name.c_str(), parameters.data(),
-                                                                               parameters.size());
+    TRITONSERVER_Error* error =
+        plain ? triton().ServerLoadModel(server_, name.c_str())
+              : triton().ServerLoadModelWithParameters(server_, name.c_str(), parameters.data(), parameters.size());
     return error == nullptr ? Status::ok() : load_status(error, name);
   };
   Status status = once();

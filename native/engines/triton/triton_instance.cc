@@ -92,7 +92,7 @@ void TritonInstance::delete_request() noexcept {
   if (request_ == nullptr) return;
   const TritonError ignored(triton().InferenceRequestDelete(request_));
   request_ = nullptr;
-  shapes_.clear();
+  inputs_.clear();
   spent_ = timeout_set_ = priority_set_ = id_set_ = false;
 }
 
@@ -113,18 +113,26 @@ void TritonInstance::execute(const BatchView& batch, BatchCompletion* completion
   }
   start_trace();
   waiting_.store(kRequest | kResponse | (trace_ != nullptr ? kTrace : 0), std::memory_order_relaxed);
-  switch_.begin();
-  if (completion->abandoned()) terminate();
+  const uint64_t run = switch_.begin();
   completion->mark_start();
-  const TritonError error(triton().ServerInferAsync(model_->server(), request_, trace_));
-  // From here on another thread may have finished this run and begun the next, unless Triton has refused it.
-  if (!error) return;
+  Status refused;
+  if (completion->abandoned()) {
+    refused = Status::quiet(Code::kEngineFailed, "nobody waits for the request any more");
+  } else {
+    const TritonError error(triton().ServerInferAsync(model_->server(), request_, trace_));
+    if (!error) {
+      // Another thread may have finished this run by now and begun the next: nothing but the switch is touched.
+      switch_.submitted(run, [this] { cancel(); });
+      return;
+    }
+    refused = request_status(error.get());
+  }
   if (trace_ != nullptr) {
     const TritonError ignored(triton().InferenceTraceDelete(std::exchange(trace_, nullptr)));
   }
   switch_.end();
   delete_request();
-  completion->done(request_status(error.get()));
+  completion->done(std::move(refused));
 }
 
 Status TritonInstance::prepare(const BatchView& batch) {
@@ -135,25 +143,24 @@ Status TritonInstance::prepare(const BatchView& batch) {
   }
   Status status = set_inputs(batch);
   if (status.is_ok() && batch.requests.size() == 1) status = set_attributes(batch.requests[0]);
-  if (!status.is_ok()) return status;
-  // Each run anew: a request that was cancelled stays so until then.
-  return called(triton().InferenceRequestSetResponseCallback(request_, model_->allocator(), this, &on_response, this));
+  return status;
 }
 
 Status TritonInstance::make_request() {
   Status status =
       called(triton().InferenceRequestNew(&request_, model_->server(), model_->name().c_str(), model_->version()));
   if (status.is_ok()) status = called(triton().InferenceRequestSetReleaseCallback(request_, &on_release, this));
-  return status;
+  if (!status.is_ok()) return status;
+  return called(triton().InferenceRequestSetResponseCallback(request_, model_->allocator(), this, &on_response, this));
 }
 
 Status TritonInstance::set_inputs(const BatchView& batch) {
   const auto& specs = model_->spec().inputs;
   const auto same = [&] {
-    if (shapes_.size() != specs.size()) return false;
+    if (inputs_.size() != specs.size()) return false;
     for (size_t i = 0; i < specs.size(); ++i) {
-      if (shapes_[i].present != batch.inputs[i].present) return false;
-      if (shapes_[i].present && shapes_[i].shape != batch.inputs[i].shape) return false;
+      if (inputs_[i].present != batch.inputs[i].present) return false;
+      if (inputs_[i].present && inputs_[i].shape != batch.inputs[i].shape) return false;
     }
     return true;
   };
@@ -161,14 +168,15 @@ Status TritonInstance::set_inputs(const BatchView& batch) {
   if (!keep) {
     Status status = called(triton().InferenceRequestRemoveAllInputs(request_));
     if (!status.is_ok()) return status;
-    shapes_.resize(specs.size());
+    inputs_.assign(specs.size(), {});
   }
   for (size_t i = 0; i < specs.size(); ++i) {
-    const BatchTensor& input = batch.inputs[i];
+    const BatchTensor& from = batch.inputs[i];
+    Input& input = inputs_[i];
     const char* name = specs[i].name.c_str();
-    shapes_[i].present = input.present;
-    if (!input.present) continue;
-    if (input.shape.size() != specs[i].shape.size()) {
+    input.present = from.present;
+    if (!from.present || (keep && input.data == from.data && input.bytes == from.bytes)) continue;
+    if (from.shape.size() != specs[i].shape.size()) {
       return Status::error(Code::kNotSupported, "input '" + specs[i].name +
                                                     "' is ragged: load the model with triton: { batching: 'triton' }");
     }
@@ -176,15 +184,17 @@ Status TritonInstance::set_inputs(const BatchView& batch) {
     if (keep) {
       status = called(triton().InferenceRequestRemoveAllInputData(request_, name));
     } else {
-      shapes_[i].shape = input.shape;
-      status = called(triton().InferenceRequestAddInput(request_, name, triton_type(specs[i].type), input.shape.data(),
-                                                        input.shape.size()));
+      input.shape = from.shape;
+      status = called(triton().InferenceRequestAddInput(request_, name, triton_type(specs[i].type), from.shape.data(),
+                                                        from.shape.size()));
     }
     if (status.is_ok()) {
-      status = called(triton().InferenceRequestAppendInputData(request_, name, input.data, input.bytes,
-                                                               TRITONSERVER_MEMORY_CPU, 0));
+      status = called(
+          triton().InferenceRequestAppendInputData(request_, name, from.data, from.bytes, TRITONSERVER_MEMORY_CPU, 0));
     }
     if (!status.is_ok()) return status;
+    input.data = from.data;
+    input.bytes = from.bytes;
   }
   return Status::ok();
 }
@@ -261,8 +271,12 @@ void TritonInstance::start_trace() noexcept {
 // While a run is on, from another thread; the executor lets neither the run end its place in its table nor the instance
 // go meanwhile.
 void TritonInstance::terminate() noexcept {
+  switch_.stop([this] { cancel(); });
+}
+
+void TritonInstance::cancel() noexcept {
   if (triton().InferenceRequestCancel == nullptr) return;
-  switch_.stop([this] { const TritonError ignored(triton().InferenceRequestCancel(request_)); });
+  const TritonError ignored(triton().InferenceRequestCancel(request_));
 }
 
 // --- callbacks -----------------------------------------------------------------------------------------------------
@@ -376,7 +390,7 @@ void TritonInstance::leave(uint32_t who) noexcept {
   // acq_rel: the last one sees what the others wrote.
   const uint32_t before = waiting_.fetch_and(~who, std::memory_order_acq_rel);
   if (before != who) return;
-  spent_ = switch_.end() || spent_;
+  switch_.end();
   if (trace_ != nullptr) record_stages();
   trace_ = nullptr;
   Status status = std::move(status_);

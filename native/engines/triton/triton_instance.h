@@ -7,8 +7,8 @@
 #include <mutex>
 #include <vector>
 
-#include "engines/common/run_switch.h"
 #include "engines/engine.h"
+#include "engines/triton/request_switch.h"
 #include "engines/triton/triton_model.h"
 
 namespace subten {
@@ -35,9 +35,12 @@ class TritonInstance final : public EngineInstance {
   static constexpr uint32_t kResponse = 2;
   static constexpr uint32_t kTrace = 4;
 
-  struct Shaped {
+  // An input as request_ has it.
+  struct Input {
     bool present = false;
     Shape shape;
+    const void* data = nullptr;
+    uint64_t bytes = 0;
   };
 
   static void on_release(TRITONSERVER_InferenceRequest* request, uint32_t flags, void* userp) noexcept;
@@ -55,6 +58,7 @@ class TritonInstance final : public EngineInstance {
   Status take_output(TRITONSERVER_InferenceResponse* response, uint32_t index) noexcept;
   void leave(uint32_t who) noexcept;
   void record_stages() noexcept;
+  void cancel() noexcept;
   void delete_request() noexcept;
 
   TritonModel* const model_;
@@ -64,12 +68,12 @@ class TritonInstance final : public EngineInstance {
   bool timeout_set_ = false;
   bool priority_set_ = false;
   bool id_set_ = false;
-  std::vector<Shaped> shapes_;  // of the inputs that request_ has
+  std::vector<Input> inputs_;
   BatchCompletion* completion_ = nullptr;
   TRITONSERVER_InferenceTrace* trace_ = nullptr;
   std::array<uint64_t, 7> times_{};
   std::atomic<uint32_t> waiting_{0};  // kRequest | kResponse | kTrace
-  RunSwitch switch_;
+  RequestSwitch switch_;
   // Responses of a decoupled model may come from several threads; an executor's completion takes one at a time.
   std::mutex mutex_;
   Status status_;

@@ -21,7 +21,7 @@
 #include <thread>
 
 #include "engines/common/elf_file.h"
-#include "engines/common/run_switch.h"
+#include "engines/onnxruntime/run_switch.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/ort_error.h"
 #include "engines/onnxruntime/string_tensor.h"

@@ -7,7 +7,16 @@ import { at, contentHash, filesUnder, isFresh, locked, run, say, stamp } from '.
 import { which } from '../scripts/tools.mjs'
 
 const FOLDER = '.cache/bench/programs'
-const NAMES = ['floor', 'open_floor', 'arrivals', 'recording', 'refusal', 'triton_floor', 'async_work.node', 'allocations.node']
+const NAMES = [
+  'floor',
+  'open_floor',
+  'arrivals',
+  'recording',
+  'refusal',
+  'triton_floor',
+  'async_work.node',
+  'allocations.node',
+]
 
 export const program = (name) => at(FOLDER, name)
 export const addon = (name) => createRequire(import.meta.url)(program(`${name}.node`))

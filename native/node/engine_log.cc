@@ -28,7 +28,7 @@ Listeners& listeners() noexcept {
   return *instance;
 }
 
-void forward(LogLine line) noexcept {
+void forward(const LogLine& line) noexcept {
   try {
     std::lock_guard lock(listeners().mutex);
     for (const Listener* listener : listeners().all) {

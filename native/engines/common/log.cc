@@ -1,7 +1,6 @@
 #include "engines/common/log.h"
 
 #include <atomic>
-#include <utility>
 
 namespace subten {
 namespace {
@@ -12,8 +11,8 @@ std::atomic<LogSink> current{nullptr};
 
 void set_log_sink(LogSink sink) noexcept { current.store(sink, std::memory_order_release); }
 
-void write_log(LogLine line) noexcept {
-  if (const LogSink sink = current.load(std::memory_order_acquire)) sink(std::move(line));
+void write_log(const LogLine& line) noexcept {
+  if (const LogSink sink = current.load(std::memory_order_acquire)) sink(line);
 }
 
 }  // namespace subten

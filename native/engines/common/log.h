@@ -17,8 +17,8 @@ struct LogLine {
 };
 
 // Called for each line on a thread of the engine; must not block. One for the process, null: lines are dropped.
-using LogSink = void (*)(LogLine line) noexcept;
+using LogSink = void (*)(const LogLine& line) noexcept;
 void set_log_sink(LogSink sink) noexcept;
-void write_log(LogLine line) noexcept;
+void write_log(const LogLine& line) noexcept;
 
 }  // namespace subten

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <climits>
 #include <cstdlib>
@@ -59,15 +60,18 @@ std::string missing_library(std::string_view complaint) {
 // Flags for a library that Triton's needs. Node exports the functions of its own OpenSSL and zlib, and a symbol is
 // looked for in the program first: without "deep" a libcurl would call Node's OpenSSL with its own libssl's data. Not
 // for C++: Node has copies of std::cout and its kin, and a deep-bound library would write to streams that were never
-// constructed. Address sanitizer forbids it.
+// constructed. Sanitizers forbid it.
 int needed_flags(const std::string& path) {
-  int flags = RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE;
-#if !defined(__SANITIZE_ADDRESS__)
-  bool has_cxx = false;
-  for (const std::string& needed : needed_libraries(path)) has_cxx |= needed.starts_with("libstdc++");
-  if (!has_cxx) flags |= RTLD_DEEPBIND;
+  constexpr int kFlags = RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  (void)path;
+  return kFlags;
+#else
+  const std::vector<std::string> needed = needed_libraries(path);
+  const bool has_cxx =
+      std::any_of(needed.begin(), needed.end(), [](const std::string& name) { return name.starts_with("libstdc++"); });
+  return has_cxx ? kFlags : kFlags | RTLD_DEEPBIND;
 #endif
-  return flags;
 }
 
 // Opens `path`. The loader looks for what a library needs in its own places only; each thing it misses is opened from

@@ -329,11 +329,9 @@ void TritonInstance::take_response(TRITONSERVER_InferenceResponse* response) noe
   std::lock_guard lock(mutex_);
   answered_ = true;
   if (gone_ || !status_.is_ok()) return;
-  // The error stays the response's.
-  if (TRITONSERVER_Error* error = triton().InferenceResponseError(response)) {
-    status_ = request_status(error);
-    return;
-  }
+  // Made for this call, whatever the header says of its owner.
+  status_ = called(triton().InferenceResponseError(response));
+  if (!status_.is_ok()) return;
   uint32_t count = 0;
   const TritonError error(triton().InferenceResponseOutputCount(response, &count));
   for (uint32_t index = 0; index < count && status_.is_ok(); ++index) status_ = take_output(response, index);

@@ -21,9 +21,9 @@
 #include <thread>
 
 #include "engines/common/elf_file.h"
-#include "engines/onnxruntime/run_switch.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/ort_error.h"
+#include "engines/onnxruntime/run_switch.h"
 #include "engines/onnxruntime/string_tensor.h"
 #include "onnxruntime_model_writer.h"
 

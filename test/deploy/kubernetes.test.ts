@@ -13,8 +13,8 @@ import { serveFlags } from './serve-flags.js'
 type Fields = Record<string, unknown>
 
 const folder = 'deploy/kubernetes'
-/** Seconds that Triton waits for requests when it stops, unless `exitTimeoutSeconds` says otherwise. */
-const TRITON_EXIT_S = 30
+/** The default of `exitTimeoutSeconds`: how long Triton waits for requests when it stops. */
+const TRITON_EXIT_S = 5
 
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

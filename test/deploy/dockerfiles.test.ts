@@ -136,6 +136,18 @@ it('both images are built from the same Node, and the tags in the comments are t
   }
 })
 
+// Until the backend's sources are in the repository, the Triton image cannot be built.
+it.skipIf(!existsSync(join(root, 'native/triton_backend')))(
+  'the native build makes the backend that the Triton image copies',
+  () => {
+    expect(text('CMakeLists.txt')).toMatch(
+      /subten_triton_backend\(subten_onnxruntime |add_library\(triton_subten_onnxruntime /,
+    )
+    expect(text('CMakeLists.txt')).toContain('Release/triton-backends/')
+    expect(text('deploy/triton/Dockerfile')).toContain('/src/build/Release/triton-backends/subten_onnxruntime ')
+  },
+)
+
 it('an option that serve does not have is seen', () => {
   expect(() => serveFlags(['serve', '--no-such-option', '1'])).toThrow('not an option of serve')
   expect(() => serveFlags(['serve', '--http-port', 'x'])).toThrow()

@@ -16,6 +16,7 @@ const HELPERS = new Set([
   'programs',
   'burst-costs',
   'piscina-worker',
+  'triton-server',
 ])
 const all = readdirSync(at('bench'))
   .filter((file) => file.endsWith('.mjs'))

@@ -14,9 +14,9 @@ const allowed = {
   executor: ['schedule', 'queue', 'memory', 'metrics', 'engines/engine.h'],
   'engines/engine.h': ['memory'],
   'engines/registry': ['engines', 'memory'],
-  triton_backend: ['memory', 'metrics'],
+  triton_backend: ['engines/engine.h', 'engines/onnxruntime', 'memory', 'metrics'],
   node: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines'],
-  test: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines'],
+  test: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines', 'triton_backend'],
 }
 const engineAllowed = ['engines/engine.h', 'engines/cuda', 'memory', 'metrics/clock.h']
 const nodeHeaders = /^(napi(-inl)?(\.deprecated)?|node_api(_types)?|js_native_api(_types)?|node|v8|uv)\.h$/

@@ -33,6 +33,7 @@ struct EngineOptions {
   std::vector<TensorSpec> config_inputs;
   std::vector<TensorSpec> config_outputs;
   int32_t max_batch_size = 0;
+  int32_t cuda_device = -1;  // where to compute; -1 = on the CPU
 };
 
 // Value of a parameter, or null.
@@ -65,6 +66,8 @@ struct BatchView {
   uint32_t rows = 0;
   std::span<const RequestView> requests;
   std::span<const BatchTensor> inputs;  // in the order of ModelSpec::inputs
+  // In the order of ModelSpec::outputs, false for those that nobody asked for: engines may leave them out. Empty = all.
+  std::span<const bool> wanted = {};
 };
 
 // How an engine hands results back. Owned by the executor; valid from execute() until done() has returned.

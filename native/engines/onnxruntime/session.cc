@@ -13,6 +13,7 @@
 
 #include "engines/onnxruntime/element_type.h"
 #include "engines/onnxruntime/environment.h"
+#include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/model_file.h"
 #include "engines/onnxruntime/model_metadata.h"
 #include "engines/onnxruntime/ort_error.h"
@@ -70,7 +71,34 @@ Status set_threads(const OrtParameters& parameters, OrtSessionOptions* options) 
   return Status::ok();
 }
 
+// Operators that CUDA has run there, the others on the CPU; tensors in CPU memory are copied by the library.
+Status use_cuda(int device, OrtSessionOptions* options) {
+  OrtCudaOptions* raw_cuda = nullptr;
+  if (OrtError error(ort().CreateCUDAProviderOptions(&raw_cuda)); error) {
+    return Status::error(Code::kNotSupported,
+                         "This ONNX Runtime (" + loaded_ort_library().path +
+                             ") has no CUDA execution provider: " + error.message() +
+                             " Run the model on the CPU, or load an ONNX Runtime that was built for GPUs.");
+  }
+  const OrtOwned<OrtCudaOptions> cuda(raw_cuda);
+  const std::string ordinal = std::to_string(device);
+  const char* key = "device_id";
+  const char* value = ordinal.c_str();
+  if (OrtError error(ort().UpdateCUDAProviderOptions(cuda.get(), &key, &value, 1)); error) {
+    return option_error("the CUDA device", error);
+  }
+  if (OrtError error(ort().SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda.get())); error) {
+    return Status::error(Code::kEngineFailed,
+                         "ONNX Runtime cannot use CUDA device " + ordinal + ": " + error.message() +
+                             " (does the driver know the device, and do CUDA and cuDNN lie where the loader looks?)");
+  }
+  return Status::ok();
+}
+
 Status set_options(const OrtParameters& parameters, OrtSessionOptions* options) {
+  if (parameters.cuda_device >= 0) {
+    if (Status status = use_cuda(parameters.cuda_device, options); !status.is_ok()) return status;
+  }
   if (Status status = set_threads(parameters, options); !status.is_ok()) return status;
   if (OrtError error(ort().SetSessionExecutionMode(options, parameters.execution_mode)); error) {
     return option_error("execution_mode", error);
@@ -326,8 +354,8 @@ void choose_threads(const EngineOptions& options, OrtModelState* model) {
   constexpr off_t kSmallFile = 64 << 20;
   const int threads = ort_compute_threads();
   struct stat file {};
-  if (model->parameters.own_threads() || threads < 2 || stat(options.model_path.c_str(), &file) != 0 ||
-      file.st_size > kSmallFile) {
+  if (model->parameters.own_threads() || model->parameters.cuda_device >= 0 || threads < 2 ||
+      stat(options.model_path.c_str(), &file) != 0 || file.st_size > kSmallFile) {
     return;
   }
   const TrialTimes pool = time_runs(*model, options.max_batch_size, kSmallNs);

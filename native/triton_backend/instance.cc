@@ -55,15 +55,23 @@ Error* ServedInstance::execute(Request** requests, uint32_t count) noexcept {
   for (uint32_t first = 0; first < count; ++first) {
     if (!requests_[first].sound() || requests_[first].grouped) continue;
     form_group(first, count);
-    const uint32_t rows = run_.run(*engine_, group_);
-    for (ServedRequest* request : group_) request->send();
-    if (!run_.ran()) continue;
-    log_error(api().TRITONBACKEND_ModelInstanceReportBatchStatistics(instance_, rows, ns(start_ns), ns(run_.start_ns()),
-                                                                     ns(run_.end_ns()), ns(monotonic_ns())),
-              "Triton takes no statistics");
+    run_group(group_, start_ns);
   }
   report(count, start_ns);
   return nullptr;
+}
+
+void ServedInstance::run_group(std::span<ServedRequest* const> group, int64_t start_ns) noexcept {
+  if (!run_.run(*engine_, group)) {
+    // One of them has what the model fails on; the others must not.
+    for (size_t index = 0; index < group.size(); ++index) run_group(group.subspan(index, 1), start_ns);
+    return;
+  }
+  for (ServedRequest* request : group) request->send();
+  if (!run_.ran()) return;
+  log_error(api().TRITONBACKEND_ModelInstanceReportBatchStatistics(
+                instance_, run_.rows(), ns(start_ns), ns(run_.start_ns()), ns(run_.end_ns()), ns(monotonic_ns())),
+            "Triton takes no statistics");
 }
 
 void ServedInstance::form_group(uint32_t first, uint32_t count) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "engines/engine.h"
@@ -25,6 +26,7 @@ class ServedInstance {
 
   // The requests from `first` on that can run together with it, in `group_`.
   void form_group(uint32_t first, uint32_t count);
+  void run_group(std::span<ServedRequest* const> group, int64_t start_ns) noexcept;
   void report(uint32_t count, int64_t start_ns) noexcept;
 
   ModelInstance* const instance_;

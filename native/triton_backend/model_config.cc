@@ -98,7 +98,8 @@ bool can_batch(const ModelConfig& config, const ModelSpec& spec) noexcept {
          written_as_rows(config.inputs, spec.inputs) && written_as_rows(config.outputs, spec.outputs);
 }
 
-// A tensor without dimensions is written as one element, since a configuration must name dims.
+// A tensor without dimensions is written as one element, since a configuration must name dims: with the rows of a batch
+// by a reshape, else (where Triton has no such reshape) as it stands, and the backend takes one for the other.
 bool complete_tensor(const TensorSpec& spec, bool batches, const ConfigTensor* given, Json* json) {
   bool changed = false;
   if (given == nullptr) {
@@ -115,9 +116,11 @@ bool complete_tensor(const TensorSpec& spec, bool batches, const ConfigTensor* g
     if (batches && !dims.empty()) dims.erase(dims.begin());
     if (dims.empty()) {
       dims = {1};
-      Json reshape = Json::object();
-      reshape.member("shape") = Json::array();
-      json->member("reshape") = std::move(reshape);
+      if (batches) {
+        Json reshape = Json::object();
+        reshape.member("shape") = Json::array();
+        json->member("reshape") = std::move(reshape);
+      }
     }
     json->member("dims") = Json::array(dims);
     changed = true;
@@ -164,6 +167,7 @@ Status check_rows(const ModelConfig& config, const TensorSpec& spec, bool output
 Status check_dims(const ModelConfig& config, const ConfigTensor& tensor, const TensorSpec& spec, bool output) {
   Shape expected = spec.shape;
   if (config.batches()) expected.erase(expected.begin());
+  if (!config.batches() && expected.empty()) expected = {1};
   bool fits = tensor.dims.size() == expected.size();
   for (size_t d = 0; fits && d < expected.size(); ++d) fits = expected[d] == -1 || expected[d] == tensor.dims[d];
   if (fits) return Status::ok();

@@ -153,7 +153,9 @@ Status ServedRequest::read_input(uint32_t index, const ModelSpec& spec, bool bat
   while (place < spec.inputs.size() && spec.inputs[place].name != name) ++place;
   if (place == spec.inputs.size()) return Status::ok();  // a control of the sequence batcher that the model ignores
   const TensorSpec& declared = spec.inputs[place];
-  const std::span<const int64_t> shape(dims, rank);
+  std::span<const int64_t> shape(dims, rank);
+  // A configuration cannot name a tensor without dimensions; it is one element there.
+  if (declared.shape.empty() && rank == 1 && dims[0] == 1) shape = {};
   if (type != server_type(declared.type)) {
     return invalid(declared.name, "has another datatype than the model's " + std::string(datatype_name(declared.type)));
   }
@@ -262,6 +264,8 @@ Status ServedRequest::in_one_piece(size_t index) {
 
 Status ServedRequest::open_output(const TensorSpec& spec, std::span<const int64_t> shape, uint64_t bytes,
                                   OutputMemory* out) {
+  static constexpr int64_t kOne[] = {1};
+  if (shape.empty()) shape = kOne;
   Output* output = nullptr;
   if (Status status =
           taken(api().TRITONBACKEND_ResponseOutput(response_, &output, spec.name.c_str(), server_type(spec.type),

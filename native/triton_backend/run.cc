@@ -45,7 +45,7 @@ void* Staging::room(uint64_t bytes) {
 GroupRun::GroupRun(const ModelSpec& spec, bool batches)
     : spec_(spec), batches_(batches), staging_(spec.inputs.size()), outlets_(spec.outputs.size()) {}
 
-uint32_t GroupRun::run(EngineInstance& engine, std::span<ServedRequest* const> group) noexcept {
+bool GroupRun::run(EngineInstance& engine, std::span<ServedRequest* const> group) noexcept {
   group_ = group;
   start_ns_ = 0;
   end_ns_ = 0;
@@ -56,6 +56,10 @@ uint32_t GroupRun::run(EngineInstance& engine, std::span<ServedRequest* const> g
       const BatchView batch{
           .rows = rows_, .requests = views_, .inputs = tensors_, .wanted = {wanted_.data(), spec_.outputs.size()}};
       engine.execute(batch, this);
+      if (status_.code == Code::kEngineFailed && group.size() > 1) {
+        clear();
+        return false;
+      }
       if (status_.is_ok()) status_ = share_out();
     }
   } catch (const std::bad_alloc&) {
@@ -69,7 +73,7 @@ uint32_t GroupRun::run(EngineInstance& engine, std::span<ServedRequest* const> g
     request->compute_end_ns = end_ns_;
   }
   clear();
-  return rows_;
+  return true;
 }
 
 Status GroupRun::prepare(std::span<ServedRequest* const> group) {

@@ -32,9 +32,11 @@ class GroupRun final : private BatchCompletion {
   GroupRun(const ModelSpec& spec, bool batches);
 
   // Runs the model for `group`, whose requests are sound and fit each other, and puts the outputs into their responses.
-  // A request that fails has its status; none is sent. Returns the rows of the run.
-  uint32_t run(EngineInstance& engine, std::span<ServedRequest* const> group) noexcept;
+  // A request that fails has its status; none is sent. False when the engine failed on several requests at once:
+  // nothing has happened to them then, and each may be run alone.
+  bool run(EngineInstance& engine, std::span<ServedRequest* const> group) noexcept;
   bool ran() const noexcept { return start_ns_ != 0; }
+  uint32_t rows() const noexcept { return rows_; }
   int64_t start_ns() const noexcept { return start_ns_; }
   int64_t end_ns() const noexcept { return end_ns_; }
 

@@ -4,8 +4,8 @@
 
 #include <cstdlib>
 
+#include "engines/onnxruntime/cuda_provider.h"
 #include "engines/onnxruntime/library.h"
-#include "engines/onnxruntime/ort_api.h"
 
 namespace subten::triton_backend {
 namespace {
@@ -50,11 +50,8 @@ Status load_ort(const LibraryChoice& choice) {
 }
 
 bool ort_has_cuda() {
-  OrtCudaOptions* options = nullptr;
-  OrtStatus* status = ort().CreateCUDAProviderOptions(&options);
-  const OrtOwned<OrtStatus> error(status);
-  const OrtOwned<OrtCudaOptions> owner(options);
-  return status == nullptr;
+  OrtOwned<OrtCudaOptions> options;
+  return create_cuda_options(0, &options).is_ok();
 }
 
 }  // namespace subten::triton_backend

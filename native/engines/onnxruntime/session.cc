@@ -11,9 +11,9 @@
 #include <string_view>
 #include <utility>
 
+#include "engines/onnxruntime/cuda_provider.h"
 #include "engines/onnxruntime/element_type.h"
 #include "engines/onnxruntime/environment.h"
-#include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/model_file.h"
 #include "engines/onnxruntime/model_metadata.h"
 #include "engines/onnxruntime/ort_error.h"
@@ -67,30 +67,6 @@ Status set_threads(const OrtParameters& parameters, OrtSessionOptions* options) 
   }
   for (const char* key : {kIntraOpSpinning, kInterOpSpinning}) {
     if (OrtError error(ort().AddSessionConfigEntry(options, key, "0")); error) return option_error(key, error);
-  }
-  return Status::ok();
-}
-
-// Operators that CUDA has run there, the others on the CPU; tensors in CPU memory are copied by the library.
-Status use_cuda(int device, OrtSessionOptions* options) {
-  OrtCudaOptions* raw_cuda = nullptr;
-  if (OrtError error(ort().CreateCUDAProviderOptions(&raw_cuda)); error) {
-    return Status::error(Code::kNotSupported,
-                         "This ONNX Runtime (" + loaded_ort_library().path +
-                             ") has no CUDA execution provider: " + error.message() +
-                             " Run the model on the CPU, or load an ONNX Runtime that was built for GPUs.");
-  }
-  const OrtOwned<OrtCudaOptions> cuda(raw_cuda);
-  const std::string ordinal = std::to_string(device);
-  const char* key = "device_id";
-  const char* value = ordinal.c_str();
-  if (OrtError error(ort().UpdateCUDAProviderOptions(cuda.get(), &key, &value, 1)); error) {
-    return option_error("the CUDA device", error);
-  }
-  if (OrtError error(ort().SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda.get())); error) {
-    return Status::error(Code::kEngineFailed,
-                         "ONNX Runtime cannot use CUDA device " + ordinal + ": " + error.message() +
-                             " (does the driver know the device, and do CUDA and cuDNN lie where the loader looks?)");
   }
   return Status::ok();
 }

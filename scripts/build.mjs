@@ -4,8 +4,8 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildNative } from './build-native.mjs'
 import { fetchOnnxRuntime } from './fetch-onnxruntime.mjs'
-import { placeBackend } from './triton-backend.mjs'
 import { at, contentHash, filesUnder, isFresh, locked, main, runTool, StepError, say, stamp } from './step.mjs'
+import { placeBackend } from './triton-backend.mjs'
 
 export async function build(parts = ['native', 'ts', 'engine'], { quiet = true } = {}) {
   await locked(async () => {

@@ -66,7 +66,8 @@ struct BatchView {
   uint32_t rows = 0;
   std::span<const RequestView> requests;
   std::span<const BatchTensor> inputs;  // in the order of ModelSpec::inputs
-  // In the order of ModelSpec::outputs, false for those that nobody asked for: engines may leave them out. Empty = all.
+  // In the order of ModelSpec::outputs, false for those that nobody asked for: engines need not hand them out. Empty =
+  // all.
   std::span<const bool> wanted = {};
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <utility>
 
 namespace subten::triton_backend {
 namespace {
@@ -64,8 +65,8 @@ class Parser {
     if (take('}')) return true;
     do {
       skip();
-      std::pair<std::string, Json> member;
-      if (!string(&member.first) || !take(':') || !value(&member.second, depth + 1)) return false;
+      JsonMember member;
+      if (!string(&member.name) || !take(':') || !value(&member.value, depth + 1)) return false;
       out->members.push_back(std::move(member));
     } while (take(','));
     return take('}');
@@ -195,9 +196,9 @@ void write(const Json& value, std::string* out) {
       out->push_back('{');
       for (size_t index = 0; index < value.members.size(); ++index) {
         if (index > 0) out->push_back(',');
-        write_string(value.members[index].first, out);
+        write_string(value.members[index].name, out);
         out->push_back(':');
-        write(value.members[index].second, out);
+        write(value.members[index].value, out);
       }
       out->push_back('}');
   }
@@ -252,7 +253,8 @@ Json* Json::find(std::string_view name) noexcept {
 
 Json& Json::member(std::string_view name) {
   if (Json* found = find(name); found != nullptr) return *found;
-  return members.emplace_back(std::string(name), Json{}).second;
+  members.push_back({std::string(name), Json{}});
+  return members.back().value;
 }
 
 std::string_view Json::text_of(std::string_view name, std::string_view otherwise) const noexcept {

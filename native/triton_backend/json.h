@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace subten::triton_backend {
+
+struct JsonMember;
 
 struct Json {
   enum class Kind : uint8_t { kNull, kBool, kNumber, kString, kArray, kObject };
@@ -15,7 +16,7 @@ struct Json {
   Kind kind = Kind::kNull;
   std::string text;  // a string's characters; a number or a boolean as it is written
   std::vector<Json> items;
-  std::vector<std::pair<std::string, Json>> members;
+  std::vector<JsonMember> members;
 
   static Json string(std::string_view value);
   static Json number(int64_t value);
@@ -34,6 +35,11 @@ struct Json {
   bool true_of(std::string_view name) const noexcept;
   // The integer that this is; `otherwise` if it is none.
   int64_t integer(int64_t otherwise = 0) const noexcept;
+};
+
+struct JsonMember {
+  std::string name;
+  Json value;
 };
 
 // False when `text` is not one JSON value.

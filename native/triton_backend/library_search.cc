@@ -22,7 +22,7 @@ std::string find_ort_library(const LibraryChoice& choice) {
   const char* variable = std::getenv(kVariable);
   if (variable != nullptr && *variable != '\0') return variable;
   for (const char* name : kNames) {
-    const std::string path = choice.folder + "/" + name;
+    std::string path = choice.folder + "/" + name;
     struct stat information {};
     if (!choice.folder.empty() && stat(path.c_str(), &information) == 0) return path;
   }

@@ -46,17 +46,19 @@ Error* load_api(const void* caller) noexcept {
   if (current.load(std::memory_order_acquire) != nullptr) return nullptr;
   // Not closed: as long as we may call it, it must stay.
   void* const library = library_of(caller);
+  const char* absent = nullptr;
+  // NOLINTBEGIN(bugprone-macro-parentheses)
 #define SUBTEN_TRITON_FIND(result, prefix, name, parameters) \
   loaded.prefix##_##name = reinterpret_cast<result(*) parameters>(find_symbol(library, #prefix "_" #name));
 #define SUBTEN_TRITON_CHECK(result, prefix, name, parameters) \
-  if (loaded.prefix##_##name == nullptr) return missing(#prefix "_" #name);
-  // NOLINTBEGIN(bugprone-macro-parentheses)
+  if (loaded.prefix##_##name == nullptr) absent = #prefix "_" #name;
   SUBTEN_TRITON_REQUIRED(SUBTEN_TRITON_FIND)
   SUBTEN_TRITON_OPTIONAL(SUBTEN_TRITON_FIND)
   SUBTEN_TRITON_REQUIRED(SUBTEN_TRITON_CHECK)
-  // NOLINTEND(bugprone-macro-parentheses)
 #undef SUBTEN_TRITON_FIND
 #undef SUBTEN_TRITON_CHECK
+  // NOLINTEND(bugprone-macro-parentheses)
+  if (absent != nullptr) return missing(absent);
   loaded.cudaMemcpy = reinterpret_cast<decltype(loaded.cudaMemcpy)>(find_symbol(library, "cudaMemcpy"));
   current.store(&loaded, std::memory_order_release);
   return nullptr;

@@ -93,6 +93,7 @@ FakeCounts& fake_counts();
 
 }  // namespace subten::test
 
+// NOLINTBEGIN(readability-identifier-naming): the names are the API's.
 extern "C" {
 subten::triton_backend::Error* TRITONBACKEND_ModelInitialize(subten::triton_backend::Model*);
 subten::triton_backend::Error* TRITONBACKEND_ModelFinalize(subten::triton_backend::Model*);
@@ -101,3 +102,4 @@ subten::triton_backend::Error* TRITONBACKEND_ModelInstanceFinalize(subten::trito
 subten::triton_backend::Error* TRITONBACKEND_ModelInstanceExecute(subten::triton_backend::ModelInstance*,
                                                                   subten::triton_backend::Request**, uint32_t);
 }
+// NOLINTEND(readability-identifier-naming)

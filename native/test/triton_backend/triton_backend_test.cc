@@ -109,7 +109,7 @@ Request rows_of(int64_t rows, const std::vector<float>& values) {
   return request;
 }
 
-std::vector<Request> list(std::vector<Request*> requests) {
+std::vector<Request> list(const std::vector<Request*>& requests) {
   std::vector<Request> moved;
   for (Request* request : requests) moved.push_back(std::move(*request));
   return moved;
@@ -306,23 +306,25 @@ TEST_F(OnnxRuntimeInTriton, fails_outputs_that_have_other_rows_than_the_batch) {
   EXPECT_NE(failure_of(requests[0]).find("has 3 rows for a batch of 1"), std::string::npos) << failure_of(requests[0]);
 }
 
-TEST_F(OnnxRuntimeInTriton, computes_the_outputs_that_are_asked_for) {
+TEST_F(OnnxRuntimeInTriton, gives_each_request_the_outputs_that_it_asks_for) {
   Served served(ModelWriter()
-                    .constant("table", kFloat, {3}, bytes_of(std::vector<float>{10, 20, 30}))
                     .node("Neg", {"x"}, {"y"})
-                    .node("Gather", {"table", "x"}, {"z"})
-                    .input("x", kInt64, {{"rows", int64_t{1}}})
-                    .output("y", kInt64, {{"rows", int64_t{1}}})
-                    .output("z", kFloat, {{"rows", int64_t{1}}}));
+                    .node("Abs", {"x"}, {"z"})
+                    .input("x", kFloat, {{"rows", int64_t{2}}})
+                    .output("y", kFloat, {{"rows", int64_t{2}}})
+                    .output("z", kFloat, {{"rows", int64_t{2}}}));
   ASSERT_EQ(served.error(), "");
-  // An index out of bounds shows whether z was computed.
-  for (const char* output : {"y", "z"}) {
-    std::vector<Request> requests(1);
-    requests[0].inputs.push_back({"x", ServerType::kInt64, {1, 1}, {bytes_of(std::vector<int64_t>{9})}, {}});
-    requests[0].outputs = {output};
+  for (const size_t count : {1, 2, 3}) {
+    std::vector<Request> requests;
+    for (size_t index = 0; index < count; ++index) requests.push_back(rows_of(1, {1, -2}));
+    requests[0].outputs = {"z"};
+    if (count > 2) requests[1].outputs = {"y", "z"};
     served.execute(requests);
-    EXPECT_EQ(requests[0].error == nullptr, *output == 'y');
-    EXPECT_EQ(requests[0].results.size(), *output == 'y' ? 1U : 0U);
+    EXPECT_EQ(requests[0].results.size(), 1U);
+    EXPECT_EQ(requests[0].floats("z"), (std::vector<float>{1, 2}));
+    if (count == 1) continue;
+    EXPECT_EQ(requests[1].results.size(), count - 1);
+    EXPECT_EQ(requests[1].floats("y"), (std::vector<float>{-1, 2}));
   }
 }
 

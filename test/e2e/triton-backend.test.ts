@@ -1,7 +1,18 @@
 // Our backend for Triton (native/triton_backend) in the real server, over its HTTP.
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { load, type Model } from '../../src/index.js'
 import { root } from './server-process.js'
@@ -15,6 +26,8 @@ const reference = readJson<Reference>('test/data/onnx/reference.json')
 const images = readJson<{ images: number[][] }>('test/data/digits-heldout.json').images.map((pixels) =>
   Float32Array.from(pixels, (value) => value / 16),
 )
+
+const script = (name: string) => import(pathToFileURL(join(root, 'scripts', name)).href)
 
 const repository = mkdtempSync(join(tmpdir(), 'subten-triton-'))
 afterAll(() => rmSync(repository, { recursive: true, force: true }))
@@ -100,6 +113,7 @@ describe.skipIf(!tritonThere)('subten_onnxruntime in Triton (skipped where .cach
   let server: TritonProcess
   let own: Model
   beforeAll(async () => {
+    ;(await script('triton-backend.mjs')).placeBackend()
     cpSync(join(root, 'models/digits_triton'), join(repository, 'digits_triton'), { recursive: true })
     add(
       'digits_waiting',
@@ -261,5 +275,32 @@ describe.skipIf(!tritonThere)('subten_onnxruntime in Triton (skipped where .cach
   it('does not load a model for a GPU that is not there', async () => {
     const state = (await server.index()).find(({ name }) => name === 'on_gpu')
     expect(state).toMatchObject({ state: 'UNAVAILABLE' })
+  })
+})
+
+describe('placeBackend', () => {
+  const there = process.platform === 'linux'
+
+  it.skipIf(!there)(
+    'puts the backend into a Triton, with ONNX Runtime beside it, and leaves it when it is the same',
+    async () => {
+      const { placeBackend } = await script('triton-backend.mjs')
+      const folder = mkdtempSync(join(tmpdir(), 'subten-placed-'))
+      try {
+        const placed = placeBackend(folder)
+        expect(placed).toBe(join(folder, 'backends/subten_onnxruntime/libtriton_subten_onnxruntime.so'))
+        expect(existsSync(join(folder, 'backends/subten_onnxruntime/libsubten_onnxruntime.so.1'))).toBe(true)
+        const { ino } = statSync(placed)
+        placeBackend(folder)
+        expect(statSync(placed).ino).toBe(ino)
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  )
+
+  it('does nothing where there is no Triton', async () => {
+    const { placeBackend } = await script('triton-backend.mjs')
+    expect(placeBackend(join(repository, 'nowhere'))).toBeUndefined()
   })
 })

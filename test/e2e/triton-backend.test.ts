@@ -153,6 +153,10 @@ describe.skipIf(!tritonThere)('subten_onnxruntime in Triton (skipped where .cach
     }
   })
 
+  it('serves the very model of models/digits', () => {
+    expect(readFileSync(join(root, 'models/digits_triton/1/model.onnx'))).toEqual(readFileSync(join(root, digits)))
+  })
+
   it('answers each of many requests at once, of one row and several, with its own rows', async () => {
     const sent = Array.from({ length: 200 }, (_, i) => ({ first: i, rows: 1 + (i % 4) }))
     const answers = await Promise.all(

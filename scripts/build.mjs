@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { buildNative } from './build-native.mjs'
 import { fetchOnnxRuntime } from './fetch-onnxruntime.mjs'
 import { at, contentHash, filesUnder, isFresh, locked, main, runTool, StepError, say, stamp } from './step.mjs'
+import { placeBackend } from './triton-backend.mjs'
 
 export async function build(parts = ['native', 'ts', 'engine'], { quiet = true } = {}) {
   await locked(async () => {
@@ -15,13 +16,18 @@ export async function build(parts = ['native', 'ts', 'engine'], { quiet = true }
 }
 
 async function native(quiet) {
-  const sources = filesUnder(['native', 'CMakeLists.txt', 'package.json'], (file) => !file.startsWith('native/test/'))
+  // Of the tests only the backend for Triton is built with the addon.
+  const tests = (file) => file.startsWith('native/test/') && !file.startsWith('native/test/triton/')
+  const sources = filesUnder(['native', 'CMakeLists.txt', 'package.json'], (file) => !tests(file))
   const hash = contentHash(sources, process.platform, process.arch)
-  const output = 'build/Release/subten.node'
-  if (isFresh('native', hash, [output])) return
-  say('building the native addon (cmake-js)')
-  await buildNative({ quiet })
-  stamp('native', hash)
+  const backends = process.platform === 'linux' ? ['subten_onnxruntime', 'subten_identity'] : []
+  const outputs = backends.map((name) => `build/Release/triton-backends/${name}/libtriton_${name}.so`)
+  if (!isFresh('native', hash, ['build/Release/subten.node', ...outputs])) {
+    say('building the native addon (cmake-js)')
+    await buildNative({ quiet })
+    stamp('native', hash)
+  }
+  placeBackend()
 }
 
 async function typescript(quiet) {

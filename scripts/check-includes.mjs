@@ -15,9 +15,9 @@ const allowed = {
   'engines/engine.h': ['memory', 'metrics'],
   'engines/common': [],
   'engines/registry': ['engines', 'memory'],
-  triton_backend: ['memory', 'metrics'],
+  triton_backend: ['engines/engine.h', 'engines/onnxruntime', 'memory', 'metrics'],
   node: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines'],
-  test: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines'],
+  test: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines', 'triton_backend'],
 }
 const engineAllowed = ['engines/engine.h', 'engines/common', 'engines/cuda', 'memory', 'metrics']
 const nodeHeaders = /^(napi(-inl)?(\.deprecated)?|node_api(_types)?|js_native_api(_types)?|node|v8|uv)\.h$/

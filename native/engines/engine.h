@@ -37,6 +37,7 @@ struct EngineOptions {
   int32_t max_batch_size = 0;
   // Of the engine itself, not of the model: for triton where its repository lies and how its server is started.
   std::vector<std::pair<std::string, std::string>> settings;
+  int32_t cuda_device = -1;  // where to compute; -1 = on the CPU
 };
 
 // Value of a setting, or "".
@@ -92,6 +93,9 @@ struct BatchView {
   uint32_t rows = 0;
   std::span<const RequestView> requests;
   std::span<const BatchTensor> inputs;  // in the order of ModelSpec::inputs
+  // In the order of ModelSpec::outputs, false for those that nobody asked for: engines need not hand them out. Empty =
+  // all.
+  std::span<const bool> wanted = {};
 };
 
 // How an engine hands results back. Owned by the executor; valid from execute() until done() has returned.

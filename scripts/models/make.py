@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def session(name: str) -> ort.InferenceSession:
 
 
 def train_all(train, labels) -> None:
-    for name in ("digits", "digits_int8", "mlp"):
+    for name in ("digits", "digits_int8", "digits_triton", "mlp"):
         (MODELS / name / "1").mkdir(parents=True, exist_ok=True)
     target = lambda name: MODELS / name / "1" / "model.onnx"
 
@@ -71,6 +72,7 @@ def train_all(train, labels) -> None:
         networks.digits_logits, networks.digits_init(0), x, y, seed=0, epochs=8, keep=0.7, augment=samples.contrast
     )
     onnx.save(networks.digits_onnx(weights), target("digits"))
+    shutil.copyfile(target("digits"), target("digits_triton"))
 
     calibration = x[np.random.default_rng(0).permutation(len(x))[:1024], None]
     quantize(target("digits"), target("digits_int8"), Rows("image", calibration))
@@ -137,7 +139,7 @@ def tensor(name: str, value: np.ndarray) -> dict:
 
 def check_configs() -> None:
     """The preprocess that training assumed is the one the configs promise."""
-    for name in ("digits", "digits_int8"):
+    for name in ("digits", "digits_int8", "digits_triton"):
         text = (MODELS / name / "config.pbtxt").read_text()
         literal = re.search(r'"subten\.image"\s*value:\s*{\s*string_value:\s*("(?:[^"\\]|\\.)*")', text).group(1)
         spec = json.loads(json.loads(literal))

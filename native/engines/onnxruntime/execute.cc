@@ -55,6 +55,8 @@ bool lies_in_inputs(const void* data, const BatchView& batch) noexcept {
   return false;
 }
 
+bool is_wanted(const BatchView& batch, size_t index) noexcept { return batch.wanted.empty() || batch.wanted[index]; }
+
 // The library has several sentences for an output that does not fit the memory it was given; all have this word.
 bool speaks_of_shape(std::string_view message) noexcept { return message.find("hape") != std::string_view::npos; }
 
@@ -82,6 +84,8 @@ Status OrtInstance::create(OrtModelState& model, std::unique_ptr<EngineInstance>
   instance->run_names_.resize(inputs);
   instance->run_inputs_.resize(inputs);
   instance->run_outputs_.resize(outputs);
+  instance->wanted_names_.reserve(outputs);
+  instance->wanted_outputs_.reserve(outputs);
   *out = std::move(instance);
   return Status::ok();
 }
@@ -120,7 +124,7 @@ Status OrtInstance::run(const BatchView& batch, BatchCompletion& completion) {
   if (Status status = take_inputs(batch, completion); !status.is_ok()) return status;
   place_outputs(batch, completion);
   completion.mark_start();
-  Status status = call_session(completion);
+  Status status = call_session(batch, completion);
   completion.mark_end();
   if (!status.is_ok()) return status;
   return hand_over(batch, completion);
@@ -255,7 +259,7 @@ void OrtInstance::place_outputs(const BatchView& batch, BatchCompletion& complet
     output.placed = false;
     uint64_t count = 0;
     uint64_t bytes = 0;
-    if (!plans_hold || !predict_shape(index, batch, &count) ||
+    if (!is_wanted(batch, index) || !plans_hold || !predict_shape(index, batch, &count) ||
         __builtin_mul_overflow(count, element_size(model_.spec.outputs[index].type), &bytes)) {
       continue;
     }
@@ -292,8 +296,26 @@ bool OrtInstance::predict_shape(size_t index, const BatchView& batch, uint64_t* 
   return element_count(shape.data(), plan.rank, count);
 }
 
-Status OrtInstance::call_session(BatchCompletion& completion) {
-  const auto call = [this] {
+OrtStatus* OrtInstance::run_wanted(const BatchView& batch) {
+  wanted_names_.clear();
+  wanted_outputs_.clear();
+  for (size_t index = 0; index < outputs_.size(); ++index) {
+    if (!batch.wanted[index]) continue;
+    wanted_names_.push_back(model_.output_names[index]);
+    wanted_outputs_.push_back(run_outputs_[index]);
+  }
+  OrtStatus* status = ort().Run(model_.session.get(), options_.get(), run_names_.data(), run_inputs_.data(), run_count_,
+                                wanted_names_.data(), wanted_names_.size(), wanted_outputs_.data());
+  for (size_t index = 0, next = 0; index < outputs_.size(); ++index) {
+    if (batch.wanted[index]) run_outputs_[index] = wanted_outputs_[next++];
+  }
+  return status;
+}
+
+Status OrtInstance::call_session(const BatchView& batch, BatchCompletion& completion) {
+  const bool all = std::find(batch.wanted.begin(), batch.wanted.end(), false) == batch.wanted.end();
+  const auto call = [&] {
+    if (!all) return run_wanted(batch);
     return ort().Run(model_.session.get(), options_.get(), run_names_.data(), run_inputs_.data(), run_count_,
                      model_.output_names.data(), outputs_.size(), run_outputs_.data());
   };
@@ -319,7 +341,7 @@ Status OrtInstance::call_session(BatchCompletion& completion) {
 
 Status OrtInstance::hand_over(const BatchView& batch, BatchCompletion& completion) {
   for (size_t index = 0; index < outputs_.size(); ++index) {
-    if (outputs_[index].placed) continue;
+    if (outputs_[index].placed || !is_wanted(batch, index)) continue;
     OrtOwned<OrtValue> value(std::exchange(run_outputs_[index], nullptr));
     if (Status status = adopt_output(index, std::move(value), batch, completion); !status.is_ok()) return status;
   }

@@ -44,7 +44,8 @@ class OrtInstance final : public EngineInstance {
   Status fill_requests(size_t index, const BatchView& batch, BatchCompletion& completion, OrtValue* value);
   void place_outputs(const BatchView& batch, BatchCompletion& completion);
   bool predict_shape(size_t index, const BatchView& batch, uint64_t* count) noexcept;
-  Status call_session(BatchCompletion& completion);
+  OrtStatus* run_wanted(const BatchView& batch);
+  Status call_session(const BatchView& batch, BatchCompletion& completion);
   Status hand_over(const BatchView& batch, BatchCompletion& completion);
   Status adopt_output(size_t index, OrtOwned<OrtValue> value, const BatchView& batch, BatchCompletion& completion);
 
@@ -58,6 +59,9 @@ class OrtInstance final : public EngineInstance {
   std::vector<const OrtValue*> run_inputs_;
   std::vector<OrtValue*> run_outputs_;
   size_t run_count_ = 0;
+  // What Run takes where not all outputs are wanted.
+  std::vector<const char*> wanted_names_;
+  std::vector<OrtValue*> wanted_outputs_;
   std::vector<size_t> string_offsets_;
   std::vector<bool> failed_;  // by request, in this batch; filled only when a string input is malformed
 };

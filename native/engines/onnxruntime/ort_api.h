@@ -27,6 +27,7 @@ struct OrtTypeInfo;
 struct OrtTensorTypeAndShapeInfo;
 struct OrtModelMetadata;
 struct OrtThreadingOptions;
+struct OrtCudaOptions;  // OrtCUDAProviderOptionsV2
 
 enum class OrtErrorCode : int32_t { kOk = 0, kFail = 1, kInvalidArgument = 2, kNoSuchFile = 3 };
 enum class OrtLoggingLevel : int32_t { kVerbose = 0, kInfo = 1, kWarning = 2, kError = 3, kFatal = 4 };
@@ -193,7 +194,15 @@ struct OrtApi {
   OrtStatus* (*SetGlobalCustomCreateThreadFn)(OrtThreadingOptions*, OrtCreateThread);
   void* gap_200[1];
   OrtStatus* (*SetGlobalCustomJoinThreadFn)(OrtThreadingOptions*, OrtJoinThread);
-  void* gap_202[50];
+  void* gap_202[2];
+  // The four of CUDA answer with an error in a library that was built without it.
+  OrtStatus* (*SessionOptionsAppendExecutionProvider_CUDA_V2)(OrtSessionOptions*, const OrtCudaOptions*);
+  OrtStatus* (*CreateCUDAProviderOptions)(OrtCudaOptions**);
+  OrtStatus* (*UpdateCUDAProviderOptions)(OrtCudaOptions*, const char* const* keys, const char* const* values,
+                                          size_t count);
+  void* gap_207[1];
+  void (*ReleaseCUDAProviderOptions)(OrtCudaOptions*);
+  void* gap_209[43];
   // Makes element `index` of a string tensor `bytes` long; the caller writes it. Unlike FillStringTensor it takes NULs.
   OrtStatus* (*GetResizedStringTensorElementBuffer)(OrtValue*, size_t index, size_t bytes, char** buffer);
   void* gap_253[137];
@@ -285,6 +294,10 @@ SUBTEN_ORT_POSITION(SessionOptionsSetCustomCreateThreadFn, 196);
 SUBTEN_ORT_POSITION(SessionOptionsSetCustomJoinThreadFn, 198);
 SUBTEN_ORT_POSITION(SetGlobalCustomCreateThreadFn, 199);
 SUBTEN_ORT_POSITION(SetGlobalCustomJoinThreadFn, 201);
+SUBTEN_ORT_POSITION(SessionOptionsAppendExecutionProvider_CUDA_V2, 204);
+SUBTEN_ORT_POSITION(CreateCUDAProviderOptions, 205);
+SUBTEN_ORT_POSITION(UpdateCUDAProviderOptions, 206);
+SUBTEN_ORT_POSITION(ReleaseCUDAProviderOptions, 208);
 SUBTEN_ORT_POSITION(GetResizedStringTensorElementBuffer, 252);
 SUBTEN_ORT_POSITION(TensorTypeAndShape_HasShape, 390);
 SUBTEN_ORT_POSITION(GetTensorElementTypeAndShapeDataReference, 414);
@@ -303,6 +316,7 @@ struct OrtRelease {
   void operator()(OrtTypeInfo* info) const noexcept { ort().ReleaseTypeInfo(info); }
   void operator()(OrtSessionOptions* options) const noexcept { ort().ReleaseSessionOptions(options); }
   void operator()(OrtModelMetadata* metadata) const noexcept { ort().ReleaseModelMetadata(metadata); }
+  void operator()(OrtCudaOptions* options) const noexcept { ort().ReleaseCUDAProviderOptions(options); }
   void operator()(OrtThreadingOptions* options) const noexcept { ort().ReleaseThreadingOptions(options); }
 };
 template <typename T>

@@ -95,6 +95,7 @@ const char* apply(std::string_view name, const std::string& value, OrtParameters
 }  // namespace
 
 Status parse_ort_parameters(const EngineOptions& options, OrtParameters* out) {
+  out->cuda_device = options.cuda_device;
   for (const auto& [name, value] : options.parameters) {
     if (const char* legal = apply(name, value, out); legal != nullptr) {
       return Status::error(Code::kConfigInvalid,

@@ -21,6 +21,8 @@ struct OrtParameters {
   std::string arena_shrinkage;  // "cpu:0"; empty = the arena keeps its memory between runs
   std::vector<std::pair<std::string, std::string>> session_entries;  // names that begin with `session.`
 
+  int cuda_device = -1;  // EngineOptions::cuda_device
+
   // A pool of its own instead of the shared one.
   bool own_threads() const noexcept { return intra_op_threads > 0 || execution_mode == OrtExecutionMode::kParallel; }
 };

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engines/onnxruntime/cuda_provider.h"
 #include "engines/onnxruntime/element_type.h"
 #include "engines/onnxruntime/environment.h"
 #include "engines/onnxruntime/model_file.h"
@@ -71,6 +72,9 @@ Status set_threads(const OrtParameters& parameters, OrtSessionOptions* options) 
 }
 
 Status set_options(const OrtParameters& parameters, OrtSessionOptions* options) {
+  if (parameters.cuda_device >= 0) {
+    if (Status status = use_cuda(parameters.cuda_device, options); !status.is_ok()) return status;
+  }
   if (Status status = set_threads(parameters, options); !status.is_ok()) return status;
   if (OrtError error(ort().SetSessionExecutionMode(options, parameters.execution_mode)); error) {
     return option_error("execution_mode", error);
@@ -326,8 +330,8 @@ void choose_threads(const EngineOptions& options, OrtModelState* model) {
   constexpr off_t kSmallFile = 64 << 20;
   const int threads = ort_compute_threads();
   struct stat file {};
-  if (model->parameters.own_threads() || threads < 2 || stat(options.model_path.c_str(), &file) != 0 ||
-      file.st_size > kSmallFile) {
+  if (model->parameters.own_threads() || model->parameters.cuda_device >= 0 || threads < 2 ||
+      stat(options.model_path.c_str(), &file) != 0 || file.st_size > kSmallFile) {
     return;
   }
   const TrialTimes pool = time_runs(*model, options.max_batch_size, kSmallNs);

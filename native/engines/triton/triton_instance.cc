@@ -81,6 +81,19 @@ struct alignas(64) OwnBuffer {
   }
 };
 
+Status wrong_output(const char* name, TRITONSERVER_DataType type, std::span<const int64_t> shape,
+                    size_t bytes) noexcept {
+  try {
+    std::string message =
+        "output '" + std::string(name) + "' of the model's answer does not fit what the model declares";
+    message += ": datatype " + std::to_string(type) + ", " + std::to_string(bytes) + " bytes for the shape [";
+    for (const int64_t dimension : shape) message += std::to_string(dimension) + " ";
+    return Status::error(Code::kEngineFailed, message + "]");
+  } catch (...) {
+    return Status::quiet(Code::kEngineFailed, "an output does not fit what the model declares");
+  }
+}
+
 // Given to Triton for an output without bytes; never read.
 std::byte nothing[64];
 
@@ -360,9 +373,7 @@ Status TritonInstance::take_output(TRITONSERVER_InferenceResponse* response, uin
   uint64_t elements = 0;
   if (type != triton_type(spec.type) || rank > kMaxRank || !element_count(shape, rank, &elements) ||
       (spec.type != DataType::kBytes && elements * element_size(spec.type) != bytes)) {
-    return Status::quiet(
-        Code::kEngineFailed,
-        "the model's answer has another datatype, more than 8 dimensions, or not the size of its shape");
+    return wrong_output(name, type, std::span(shape, rank), bytes);
   }
   const std::span<const int64_t> dimensions(shape, rank);
   const auto place = static_cast<size_t>(output);

@@ -192,9 +192,9 @@ class Engine {
   // Control of an engine that is a server of its own: `method` and its arguments, which may be bytes; the answer is
   // text.
   virtual Status call(std::string_view method, std::span<const std::string> arguments, std::string* answer);
-  // The process exits and no run is on any more, or they were waited for long enough: stop what static destructors of
-  // the engine's library would trip over. Must return soon. False: it could not be stopped, end the process at once.
-  virtual bool stop_at_exit() noexcept { return true; }
+  // The process exits. `idle`: no run is on, and none will begin; otherwise they were waited for long enough. Stops
+  // what static destructors of the engine's library would trip over, soon. False: the process must end without them.
+  virtual bool stop_at_exit(bool /*idle*/) noexcept { return true; }
 
  protected:
   ~Engine() = default;

@@ -36,8 +36,9 @@ void at_exit(int status, void*) {
     ::usleep(1000);
   }
   bool stopped = true;
-  for (Engine* engine : all_engines()) stopped = engine->stop_at_exit() && stopped;
-  if (!stopped || running_count.load(std::memory_order_seq_cst) > 0) {
+  const bool idle = running_count.load(std::memory_order_seq_cst) == 0;
+  for (Engine* engine : all_engines()) stopped = engine->stop_at_exit(idle) && stopped;
+  if (!stopped || !idle) {
     std::fflush(nullptr);
     ::_exit(status);
   }

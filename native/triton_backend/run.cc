@@ -182,6 +182,11 @@ void GroupRun::adopt(size_t index, std::span<const int64_t> shape, BufferHandle 
 }
 
 // For decoupled models and ragged outputs, which this backend does not have.
+void GroupRun::set_shape(size_t index, std::span<const int64_t> shape) noexcept {
+  Outlet& outlet = outlets_[index];
+  describe(&outlet, shape, outlet.data, outlet.bytes);
+}
+
 void* GroupRun::allocate_for(size_t /*request*/, size_t /*index*/, std::span<const int64_t> /*shape*/,
                              uint64_t /*bytes*/) noexcept {
   return nullptr;

@@ -56,6 +56,7 @@ class GroupRun final : private BatchCompletion {
 
   void* allocate(size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept override;
   void adopt(size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept override;
+  void set_shape(size_t index, std::span<const int64_t> shape) noexcept override;
   void* allocate_for(size_t request, size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept override;
   void adopt_for(size_t request, size_t index, std::span<const int64_t> shape, BufferHandle buffer) noexcept override;
   bool part(size_t request) noexcept override;

@@ -17,7 +17,7 @@ namespace {
 
 // How long release_model() waits for Triton to let a model go.
 constexpr auto kUnloadPatience = std::chrono::seconds(5);
-constexpr auto kExitPatience = std::chrono::seconds(2);
+constexpr auto kExitPatience = std::chrono::milliseconds(2000);
 
 // Process-wide and never destroyed. `lifetime` is held while a server is started or stopped: there is never more than
 // one of them.
@@ -210,14 +210,33 @@ void TritonServer::release_model(const std::string& name) noexcept {
     const std::shared_ptr<Used> entry = used(name);
     std::lock_guard lock(entry->mutex);
     if (--entry->users > 0 || control_ != "explicit") return;
-    const TritonError error(triton().ServerUnloadModel(server_, name.c_str()));
-    if (error) return;
-    const auto until = std::chrono::steady_clock::now() + kUnloadPatience;
-    while (!gone(name) && std::chrono::steady_clock::now() < until) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    unload_and_wait(name, kUnloadPatience);
   } catch (...) {  // no memory: Triton unloads it all the same, and nobody waits
   }
+}
+
+void TritonServer::unload_and_wait(const std::string& name, std::chrono::milliseconds patience) {
+  const TritonError error(triton().ServerUnloadModel(server_, name.c_str()));
+  if (error) return;
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (!gone(name) && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+// Unloads what is loaded before the server is stopped, which would look for it only once a second.
+void TritonServer::stop() {
+  std::vector<std::string> names;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, used] : used_) names.push_back(name);
+  }
+  if (control_ == "explicit") {
+    for (const std::string& name : names) {
+      if (!gone(name)) unload_and_wait(name, kExitPatience / 2);
+    }
+  }
+  const TritonError ignored(triton().ServerStop(server_));
 }
 
 bool TritonServer::gone(const std::string& name) const {
@@ -334,14 +353,15 @@ bool TritonServer::stop_at_exit() noexcept {
     std::future<void> done = stopped->get_future();
     // The thread, and with it the server, is left behind when it does not return.
     std::thread([server, stopped] {
-      const TritonError ignored(triton().ServerStop(server->server_));
+      server->stop();
       stopped->set_value();
       std::this_thread::sleep_for(std::chrono::hours(1));  // the process ends; nothing may be destroyed meanwhile
     }).detach();
-    return done.wait_for(kExitPatience) == std::future_status::ready;
-  } catch (...) {
-    return false;
+    done.wait_for(kExitPatience);
+  } catch (...) {  // no memory, no thread: then without
   }
+  // Objects of the server are left, and a backend's static destructors abort over its threads (seen with Python's).
+  return false;
 }
 
 }  // namespace subten

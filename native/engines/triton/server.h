@@ -1,6 +1,7 @@
 // The one Triton server of the process, shared by every model and repository handle that uses it.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,7 +25,8 @@ class TritonServer {
   static Status acquire(const TritonSettings& settings, std::shared_ptr<TritonServer>* out);
   // The running server, or null.
   static std::shared_ptr<TritonServer> current() noexcept;
-  // The process exits: stops the server, if one runs, within about two seconds. False when it would not.
+  // The process exits: stops the server, if one runs, within about two seconds, so that the processes of its backends
+  // end and their shared memory is gone. False when there was one.
   static bool stop_at_exit() noexcept;
   ~TritonServer();
 
@@ -62,6 +64,8 @@ class TritonServer {
   Status conflict(const TritonSettings& settings) const;
   Status add_repository(const std::string& path);
   std::shared_ptr<Used> used(const std::string& name);
+  void unload_and_wait(const std::string& name, std::chrono::milliseconds patience);
+  void stop();
   bool gone(const std::string& name) const;
 
   TRITONSERVER_Server* server_ = nullptr;

@@ -59,7 +59,11 @@ class TritonEngine final : public Engine {
   Status open(const EngineOptions& options, std::unique_ptr<EngineModel>* out) override {
     return open_triton_model(options, out);
   }
-  bool stop_at_exit() noexcept override { return TritonServer::stop_at_exit(); }
+  bool stop_at_exit(bool idle) noexcept override {
+    // Triton does not let a model go while a request object of it exists.
+    if (idle) TritonModel::drop_all_requests();
+    return TritonServer::stop_at_exit();
+  }
 
   Status call(std::string_view method, std::span<const std::string> arguments, std::string* answer) override {
     const auto argument = [&](size_t index) { return index < arguments.size() ? arguments[index] : std::string(); };

@@ -99,9 +99,12 @@ std::byte nothing[64];
 
 }  // namespace
 
-TritonInstance::~TritonInstance() { delete_request(); }
+TritonInstance::~TritonInstance() {
+  model_->remove(this);
+  drop_request();
+}
 
-void TritonInstance::delete_request() noexcept {
+void TritonInstance::drop_request() noexcept {
   if (request_ == nullptr) return;
   const TritonError ignored(triton().InferenceRequestDelete(request_));
   request_ = nullptr;
@@ -120,7 +123,7 @@ void TritonInstance::execute(const BatchView& batch, BatchCompletion* completion
     prepared = Status::quiet(Code::kOutOfMemory, "no memory to build a request for Triton");
   }
   if (!prepared.is_ok()) {
-    delete_request();  // half built
+    drop_request();  // half built
     completion->done(std::move(prepared));
     return;
   }
@@ -144,12 +147,12 @@ void TritonInstance::execute(const BatchView& batch, BatchCompletion* completion
     const TritonError ignored(triton().InferenceTraceDelete(std::exchange(trace_, nullptr)));
   }
   switch_.end();
-  delete_request();
+  drop_request();
   completion->done(std::move(refused));
 }
 
 Status TritonInstance::prepare(const BatchView& batch) {
-  if (spent_) delete_request();
+  if (spent_) drop_request();
   if (request_ == nullptr) {
     Status status = make_request();
     if (!status.is_ok()) return status;

@@ -20,6 +20,8 @@ class TritonInstance final : public EngineInstance {
 
   void execute(const BatchView& batch, BatchCompletion* completion) noexcept override;
   void terminate() noexcept override;
+  // While no run is on: deletes the request that is kept for the next.
+  void drop_request() noexcept;
 
   // Callbacks of Triton, on its threads; `userp` is the instance.
   static TRITONSERVER_Error* allocate_output(TRITONSERVER_ResponseAllocator* allocator, const char* name, size_t bytes,
@@ -59,7 +61,6 @@ class TritonInstance final : public EngineInstance {
   void leave(uint32_t who) noexcept;
   void record_stages() noexcept;
   void cancel() noexcept;
-  void delete_request() noexcept;
 
   TritonModel* const model_;
   TRITONSERVER_InferenceRequest* request_ = nullptr;

@@ -29,7 +29,42 @@ const Json& entry(const Json& list, const std::string& name) {
   return nothing;
 }
 
+// Every model, for the exit of the process. Never destroyed.
+struct Models {
+  std::mutex mutex;
+  std::vector<TritonModel*> all;
+};
+
+Models& models() noexcept {
+  static auto* const instance = new Models();  // NOLINT(bugprone-unhandled-exception-at-new): with the first model
+  return *instance;
+}
+
 }  // namespace
+
+TritonModel::TritonModel(std::shared_ptr<TritonServer> server, std::string name)
+    : server_(std::move(server)), name_(std::move(name)) {
+  std::lock_guard lock(models().mutex);
+  models().all.push_back(this);
+}
+
+void TritonModel::add(TritonInstance* instance) {
+  std::lock_guard lock(mutex_);
+  instances_.push_back(instance);
+}
+
+void TritonModel::remove(TritonInstance* instance) noexcept {
+  std::lock_guard lock(mutex_);
+  std::erase(instances_, instance);
+}
+
+void TritonModel::drop_all_requests() noexcept {
+  std::lock_guard lock(models().mutex);
+  for (TritonModel* model : models().all) {
+    std::lock_guard instances(model->mutex_);
+    for (TritonInstance* instance : model->instances_) instance->drop_request();
+  }
+}
 
 Status open_triton_model(const EngineOptions& options, std::unique_ptr<EngineModel>* out) {
   const std::string& name = find_setting(options, "model");
@@ -50,6 +85,10 @@ Status open_triton_model(const EngineOptions& options, std::unique_ptr<EngineMod
 }
 
 TritonModel::~TritonModel() {
+  {
+    std::lock_guard lock(models().mutex);
+    std::erase(models().all, this);
+  }
   if (allocator_ != nullptr) {
     const TritonError ignored(triton().ResponseAllocatorDelete(allocator_));
   }
@@ -146,7 +185,9 @@ int TritonModel::output_index(std::string_view name) const noexcept {
 }
 
 Status TritonModel::create_instance(std::unique_ptr<EngineInstance>* out) {
-  *out = std::make_unique<TritonInstance>(this);
+  auto instance = std::make_unique<TritonInstance>(this);
+  add(instance.get());
+  *out = std::move(instance);
   return Status::ok();
 }
 

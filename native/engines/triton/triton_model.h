@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,11 @@ Status open_triton_model(const EngineOptions& options, std::unique_ptr<EngineMod
 enum TritonStage : uint8_t { kTritonQueue = 0, kTritonInput, kTritonCompute, kTritonOutput };
 inline constexpr size_t kTritonStages = 4;
 
+class TritonInstance;
+
 class TritonModel final : public EngineModel {
  public:
-  TritonModel(std::shared_ptr<TritonServer> server, std::string name)
-      : server_(std::move(server)), name_(std::move(name)) {}
+  TritonModel(std::shared_ptr<TritonServer> server, std::string name);
   ~TritonModel() override;
 
   const ModelSpec& spec() const noexcept override { return spec_; }
@@ -44,6 +46,11 @@ class TritonModel final : public EngineModel {
   // Index of an output by its name, or -1.
   int output_index(std::string_view name) const noexcept;
   TRITONSERVER_ResponseAllocator* allocator() const noexcept { return allocator_; }
+  // Requests are kept for the next run; this deletes those of every model, while no run is on.
+  static void drop_all_requests() noexcept;
+  void add(TritonInstance* instance);
+  void remove(TritonInstance* instance) noexcept;
+
   // Latencies inside Triton of one request, nanoseconds; below 0: not known. Any thread; left out when another thread
   // records at this moment.
   void record(const int64_t (&nanoseconds)[kTritonStages]) noexcept;
@@ -62,6 +69,8 @@ class TritonModel final : public EngineModel {
   TRITONSERVER_ResponseAllocator* allocator_ = nullptr;
   std::atomic_flag recording_;
   Histogram stages_[kTritonStages];
+  std::mutex mutex_;
+  std::vector<TritonInstance*> instances_;
 
   friend Status open_triton_model(const EngineOptions& options, std::unique_ptr<EngineModel>* out);
 };

@@ -252,7 +252,8 @@ TEST_F(Triton, one_server_for_all_models_and_none_after_the_last) {
 
 TEST_F(Triton, a_model_that_cannot_be_loaded_says_why) {
 #if defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "Triton's threads are not instrumented: the text of an error that one of them wrote looks like a race";
+  GTEST_SKIP()
+      << "Triton's threads are not instrumented: the text of an error that one of them wrote looks like a race";
 #endif
   add("lost", "");
   std::ofstream(repository_ / "lost/config.pbtxt") << "backend: \"no_such_backend\"\nmax_batch_size: 0\n"

@@ -226,15 +226,14 @@ void TritonServer::unload_and_wait(const std::string& name, std::chrono::millise
 
 // Unloads what is loaded before the server is stopped, which would look for it only once a second.
 void TritonServer::stop() {
-  std::vector<std::string> names;
+  std::map<std::string, std::shared_ptr<Used>> all;
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [name, used] : used_) names.push_back(name);
+    if (control_ == "explicit") all = used_;
   }
-  if (control_ == "explicit") {
-    for (const std::string& name : names) {
-      if (!gone(name)) unload_and_wait(name, kExitPatience / 2);
-    }
+  for (const auto& [name, entry] : all) {
+    std::lock_guard lock(entry->mutex);  // whoever unloads it already comes first
+    if (!gone(name)) unload_and_wait(name, kExitPatience / 2);
   }
   const TritonError ignored(triton().ServerStop(server_));
 }

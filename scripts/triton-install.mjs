@@ -91,10 +91,11 @@ function choosePython(given) {
 
 function unusable({ version, library, lacks }) {
   if (!pins.python.includes(version)) {
-    return `Python ${version} has no stub in this Triton (it has ${pins.python.join(', ')})`
+    // The wheel's stubs need numpy 1.x (with 2 every output is empty), which Python 3.13 does not have.
+    return `this Triton's Python backend cannot use Python ${version} (it takes ${pins.python.join(', ')})`
   }
   if (lacks.length) return `the module ${lacks.join(' and ')} is missing: apt-get install python3-${lacks[0]}`
-  if (!library && version !== pins.bundledPython) {
+  if (!library) {
     return `it has no shared libpython${version}.so.1.0: apt-get install libpython${version}, or build Python with --enable-shared`
   }
   return undefined
@@ -147,7 +148,7 @@ function layOutStubs(backend, stubs, python) {
     fs.renameSync(join(stubs, version, 'triton_python_backend_stub'), file)
     fs.chmodSync(file, 0o755)
     const libpython = needsOf(fs.readFileSync(file)).needed.find((name) => name.startsWith('libpython'))
-    if (version === python.version && python.library) fs.symlinkSync(python.library, join(folder, libpython))
+    if (version === python.version) fs.symlinkSync(python.library, join(folder, libpython))
   }
   fs.writeFileSync(join(backend, 'stubs', 'version'), `${python.version}\n`)
   fs.copyFileSync(at('scripts', 'triton-stub.sh'), join(backend, 'triton_python_backend_stub'))

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { installed } from '../runtime/addon-file.js'
 
 /** Where Triton lies. The folders belong to the library's tree and are absent where the tree has none. */
 export interface TritonFiles {
@@ -52,11 +52,8 @@ function candidatesOf(path: string): string[] {
   return [join(path, 'libtritonserver.so'), join(path, 'lib', 'libtritonserver.so')]
 }
 
-/** The library of the checkout that this file belongs to: `src/load` when run from source, else `dist`. */
+/** The library of the checkout that this file belongs to, where there is one. */
 function checkoutLibrary(): string[] {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  for (; dirname(folder) !== folder; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json'))) break
-  }
-  return [join(folder, '.cache', 'triton', 'lib', 'libtritonserver.so')]
+  const { root } = installed()
+  return root === undefined ? [] : [join(root, '.cache', 'triton', 'lib', 'libtritonserver.so')]
 }

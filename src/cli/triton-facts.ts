@@ -58,7 +58,8 @@ function backendsIn(folder: string | undefined): string[] {
 }
 
 function pythonBackend({ backendDirectory = '', python }: TritonFiles): { says: string; advice?: string } {
-  const again = 'Run npm run triton:install -- --force, or set SUBTEN_TRITON_PYTHON to a virtual environment with numpy 1.x.'
+  const again =
+    'Run npm run triton:install -- --force, or set SUBTEN_TRITON_PYTHON to a virtual environment with numpy 1.x.'
   if (!existsSync(join(backendDirectory, 'python', 'triton_python_backend_stub'))) {
     return { says: 'the Python backend has no stub', advice: `The Python backend cannot start a model. ${again}` }
   }

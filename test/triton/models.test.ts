@@ -34,9 +34,8 @@ describe.skipIf(!tritonInstalled)('the models of models-triton, in the tritonser
 
   it('accumulator keeps a sum for each sequence until its end', async () => {
     const send = async (id: number, value: number, flags: object = {}) =>
-      (
-        await infer(server, 'accumulator', [tensor('INPUT', 'INT32', [1, 1], [value])], { sequence_id: id, ...flags })
-      ).OUTPUT
+      (await infer(server, 'accumulator', [tensor('INPUT', 'INT32', [1, 1], [value])], { sequence_id: id, ...flags }))
+        .OUTPUT
     expect(await send(7, 1, { sequence_start: true })).toEqual([1])
     expect(await send(8, 100, { sequence_start: true })).toEqual([100])
     expect(await send(7, 2)).toEqual([3])

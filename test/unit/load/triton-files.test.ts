@@ -29,7 +29,8 @@ describe('where Triton is looked for', () => {
       cacheDirectory: join(root, 'caches'),
       python: join(root, 'python'),
     }
-    for (const named of ['', 'lib', 'lib/libtritonserver.so']) expect(tritonFiles(join(root, named)).files).toEqual(files)
+    for (const named of ['', 'lib', 'lib/libtritonserver.so'])
+      expect(tritonFiles(join(root, named)).files).toEqual(files)
   })
 
   it('a link to the library has the folders of the tree that it points into', () => {

@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ServerBinary, startServerBinary, tritonInstalled, tritonModels } from './server-binary.js'
 
@@ -68,6 +70,37 @@ describe.skipIf(!tritonInstalled || !hasDigits || !hasBackend)('digits_ensemble,
     const step = await infer(server, 'digits_triton', [tensor('image', 'FP32', [1, 1, 8, 8], image)])
     expect(whole.probabilities).toEqual(step.probabilities)
     expect(whole.probabilities).toHaveLength(10)
+  })
+})
+
+describe.skipIf(!tritonInstalled)('repeat_py with a pause and one instance, in the tritonserver program', () => {
+  let server: ServerBinary
+
+  beforeAll(async () => {
+    const repository = mkdtempSync(join(tmpdir(), 'subten-repeat-'))
+    cpSync(`${tritonModels}/repeat_py`, join(repository, 'repeat_py'), { recursive: true })
+    const config = join(repository, 'repeat_py', 'config.pbtxt')
+    const slow = readFileSync(config, 'utf8')
+      .replace('count: 2', 'count: 1')
+      .replace('string_value: "0"', 'string_value: "20"')
+    writeFileSync(config, slow)
+    server = await startServerBinary(repository)
+  }, 90_000)
+  afterAll(() => server?.stop())
+
+  it('ends a request whose client went away, long before its last response', async () => {
+    const leaving = new AbortController()
+    const response = await fetch(`${server.http}/v2/models/repeat_py/generate_stream`, {
+      method: 'POST',
+      body: JSON.stringify({ IN: 1000 }),
+      signal: leaving.signal,
+    })
+    await response.body?.getReader().read()
+    leaving.abort()
+    const before = performance.now()
+    expect(await stream(server, 'repeat_py', [tensor('IN', 'INT32', [1], [1])])).toEqual([0])
+    // All thousand would take 20 s.
+    expect(performance.now() - before).toBeLessThan(10_000)
   })
 })
 

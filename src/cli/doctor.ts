@@ -5,6 +5,7 @@ import type { Context, EngineInfo, SystemInfo } from './context.js'
 import { FAILED, OK } from './exit-codes.js'
 import { type HostFacts, hostFacts } from './host-facts.js'
 import { toJsonText } from './report.js'
+import { type TritonFacts, tritonFacts, tritonRows } from './triton-facts.js'
 
 const DEFAULT_ENGINE = 'onnxruntime'
 
@@ -19,9 +20,10 @@ export function addDoctor(program: Command, context: Context): void {
       const host = hostFacts()
       const system = 'problem' in info ? undefined : info
       const problem = 'problem' in info ? info : undefined
-      const advice = adviceFor(host, system, problem)
-      const report = { subten: version, host, ...system, ...(problem && { problem: problem.problem }), advice }
-      context.out(flags.json ? toJsonText(report) : text(host, system, problem, advice))
+      const triton = tritonFacts()
+      const advice = [...adviceFor(host, system, problem), ...triton.advice]
+      const report = { subten: version, host, ...system, triton, ...(problem && { problem: problem.problem }), advice }
+      context.out(flags.json ? toJsonText(report) : text({ host, system, triton, problem, advice }))
       const works = system?.engines.some((engine) => engine.name === DEFAULT_ENGINE && engine.available) === true
       command.setOptionValue('exitCode', works ? OK : FAILED)
     })
@@ -38,7 +40,15 @@ function problemOf(error: unknown): Problem {
   return { problem, remedy: 'Build the addon with `npm run build`, or install subten again.' }
 }
 
-function text(host: HostFacts, system: SystemInfo | undefined, problem: Problem | undefined, advice: string[]): string {
+interface Report {
+  readonly host: HostFacts
+  readonly system: SystemInfo | undefined
+  readonly triton: TritonFacts
+  readonly problem: Problem | undefined
+  readonly advice: readonly string[]
+}
+
+function text({ host, system, triton, problem, advice }: Report): string {
   const row = (name: string, value: string): string => `  ${name.padEnd(14)}${value}`
   const addon = system ? `${system.addon.version} (${system.addon.path})` : `does not load: ${problem?.problem}`
   const { cgroup, cpu } = host
@@ -51,6 +61,8 @@ function text(host: HostFacts, system: SystemInfo | undefined, problem: Problem 
     row('addon', addon),
     'engines',
     ...(system?.engines ?? []).map((engine) => row(engine.name, engineText(engine))),
+    'triton',
+    ...tritonRows(triton).map(([name, value]) => row(name, value)),
     'machine',
     row('node', `${host.node}, ${host.platform}, ${host.libc}`),
     row('cpu', cpu.model),

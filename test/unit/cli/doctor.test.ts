@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { SystemInfo } from '../../../src/cli/context.js'
 import { hostFacts } from '../../../src/cli/host-facts.js'
+import { tritonFacts, tritonRows } from '../../../src/cli/triton-facts.js'
 import { subten } from './running-cli.js'
 
 const system = (available: boolean): SystemInfo => ({
@@ -45,6 +46,37 @@ describe('subten doctor', () => {
     expect(JSON.parse((await subten(['doctor', '--json'], { system: new Error('no') })).out)).toMatchObject({
       problem: 'no',
     })
+  })
+})
+
+describe('what doctor says of Triton', () => {
+  const tree = (...files: string[]): string => {
+    const root = mkdtempSync(join(tmpdir(), 'subten-triton-'))
+    for (const file of files) {
+      mkdirSync(dirname(join(root, file)), { recursive: true })
+      writeFileSync(join(root, file), '')
+    }
+    return root
+  }
+
+  it('names the library, its backends and what the Python backend lacks', () => {
+    const root = tree('lib/libtritonserver.so', 'backends/python/libtriton_python.so', 'backends/empty/readme')
+    const facts = tritonFacts(root)
+    expect(facts).toMatchObject({
+      library: join(root, 'lib/libtritonserver.so'),
+      backendDirectory: join(root, 'backends'),
+      backends: ['python'],
+      pythonBackend: 'the Python backend has no stub',
+      advice: [expect.stringContaining('npm run triton:install')],
+    })
+    expect(tritonRows(facts).map(([name]) => name)).toEqual(['library', 'backends', 'python'])
+  })
+
+  it('says where it looked for a library that is named and not there', () => {
+    const facts = tritonFacts('/nowhere/libtritonserver.so')
+    expect(facts.looked).toEqual(['/nowhere/libtritonserver.so'])
+    expect(facts.advice).toEqual([expect.stringContaining('/nowhere/libtritonserver.so')])
+    expect(tritonRows(facts)).toContainEqual(['library', 'not found'])
   })
 })
 

@@ -40,8 +40,8 @@ output [ { name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 64 ] } ]
 instance_group [ { count: 1 kind: KIND_CPU } ]
 `,
   )
-  const digits = ['models-triton', 'models'].map((each) => at(each, 'digits_triton')).find((path) => existsSync(path))
-  if (digits && existsSync(join(TREE, 'backends', 'subten_onnxruntime'))) {
+  const digits = at('models', 'digits_triton')
+  if (existsSync(join(TREE, 'backends', 'subten_onnxruntime'))) {
     cpSync(digits, join(folder, 'digits_triton'), { recursive: true })
   }
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }

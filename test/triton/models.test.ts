@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ServerBinary, startServerBinary, tritonInstalled, tritonModels } from './server-binary.js'
 
-// The models of models-triton/ under Triton's own server: what subten's engine gives must be the same.
+// The models of models/ under Triton's own server: what subten's engine gives must be the same.
 
 const hasDigits = existsSync(`${tritonModels}/digits_triton/config.pbtxt`)
 const hasBackend = existsSync(
   `${tritonModels}/../.cache/triton/backends/subten_onnxruntime/libtriton_subten_onnxruntime.so`,
 )
 
-describe.skipIf(!tritonInstalled)('the models of models-triton, in the tritonserver program', () => {
+describe.skipIf(!tritonInstalled)('the models of models, in the tritonserver program', () => {
   let server: ServerBinary
 
   beforeAll(async () => {

@@ -11,7 +11,7 @@ const tree = resolve(import.meta.dirname, '../../.cache/triton')
 export const tritonInstalled = existsSync(`${tree}/bin/tritonserver`)
 
 /** The repository of the models that only Triton serves. */
-export const tritonModels = resolve(import.meta.dirname, '../../models-triton')
+export const tritonModels = resolve(import.meta.dirname, '../../models')
 
 export interface ServerBinary {
   /** `http://127.0.0.1:port`. */

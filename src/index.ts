@@ -2,10 +2,10 @@ export { load } from './load/load.js'
 export { attach } from './runtime/attach.js'
 export type { ArrayOf, Datatype, NumericData, TensorData } from './runtime/datatype.js'
 export { withDeadline } from './runtime/deadline.js'
-export type { InferEvent } from './runtime/diagnostics.js'
+export type { InferEvent, StreamEvent } from './runtime/diagnostics.js'
 export type { ErrorCode } from './runtime/error-table.js'
 export { SubtenError, type SubtenErrorOptions } from './runtime/errors.js'
-export type { ModelAt, Models, TypedModel } from './runtime/models.js'
+export type { ModelAt, Models, TypedModel, TypedStream } from './runtime/models.js'
 export type { RequestCounts, Stage, StageSummary, Stats } from './runtime/stats.js'
 export { Tensor } from './runtime/tensor.js'
 export type {
@@ -17,7 +17,9 @@ export type {
   InputValue,
   LoadOptions,
   Model,
+  ModelStream,
   Outputs,
+  Sequence,
   Settled,
   ShareToken,
   Slot,

@@ -57,11 +57,37 @@ export interface InferOptions {
   priority?: number
   /** Triton's per-request queue timeout, microseconds; counts only where the config sets allow_timeout_override. */
   timeoutUs?: number
+  /** Name of the request in logs and traces; engines that take request attributes (Triton) get it. */
   id?: string
+  /** The sequence that the request belongs to, for models with `sequence_batching`; NOT_SUPPORTED elsewhere. */
+  sequence?: Sequence
+  /** Parameters that the model reads with the request; NOT_SUPPORTED for engines that take none. */
+  parameters?: { readonly [name: string]: string | number | bigint | boolean }
   /** Adds `timing` to the result. */
   trace?: boolean
   /** BYTES outputs as Uint8Array[] instead of string[]. */
   bytes?: boolean
+}
+
+/** Requests that a model with state handles in order, on one instance. */
+export interface Sequence {
+  /** A whole number from 1 to 2^64 - 1, or a name of 1 to 128 bytes: the same for all requests of the sequence. */
+  id: number | bigint | string
+  /** The first request of the sequence. */
+  start?: boolean
+  /** The last request of the sequence. */
+  end?: boolean
+}
+
+/**
+ * The responses to one request, in order: `for await (const part of stream)`. Leaving the loop, `return()` and
+ * `throw()` cancel the request. The engine waits while 16 parts are unread.
+ */
+export interface ModelStream extends AsyncDisposable {
+  [Symbol.asyncIterator](): ModelStream
+  next(): Promise<IteratorResult<Outputs, undefined>>
+  return(): Promise<IteratorResult<Outputs, undefined>>
+  throw(error: unknown): Promise<IteratorResult<Outputs, undefined>>
 }
 
 export interface InferManyOptions extends InferOptions {
@@ -134,6 +160,12 @@ export interface Model extends AsyncDisposable {
   inferSync(inputs: Inputs, options?: { bytes?: boolean; trace?: boolean }): Outputs
   inferMany(rows: readonly Inputs[], options: InferManyOptions & { onError: 'settle' }): Promise<Settled<Outputs>[]>
   inferMany(rows: readonly Inputs[], options?: InferManyOptions): Promise<Outputs[]>
+  /**
+   * Sends one request and returns its responses as they come: 0 to n of a decoupled model, one of any other. The request
+   * is sent at once, and inputs may be used again. `deadlineMs` is the budget of the whole stream: when it has passed,
+   * the stream ends with DEADLINE_EXCEEDED. Errors of the request come from the stream, errors of the arguments too.
+   */
+  stream(inputs: Inputs, options?: InferOptions): ModelStream
   claim(options?: ClaimOptions): Promise<Slot>
   tryClaim(options?: Omit<ClaimOptions, 'signal'>): Slot | null
   stats(): Stats

@@ -1,4 +1,5 @@
 export { load } from './load/load.js'
+export { openRepository } from './load/open-repository.js'
 export { attach } from './runtime/attach.js'
 export type { ArrayOf, Datatype, NumericData, TensorData } from './runtime/datatype.js'
 export { withDeadline } from './runtime/deadline.js'
@@ -6,7 +7,7 @@ export type { InferEvent, StreamEvent } from './runtime/diagnostics.js'
 export type { ErrorCode } from './runtime/error-table.js'
 export { SubtenError, type SubtenErrorOptions } from './runtime/errors.js'
 export type { ModelAt, Models, TypedModel, TypedStream } from './runtime/models.js'
-export type { RequestCounts, Stage, StageSummary, Stats } from './runtime/stats.js'
+export type { EngineStage, RequestCounts, Stage, StageSummaries, StageSummary, Stats } from './runtime/stats.js'
 export { Tensor } from './runtime/tensor.js'
 export type {
   BatchReason,
@@ -19,6 +20,10 @@ export type {
   Model,
   ModelStream,
   Outputs,
+  Repository,
+  RepositoryEntry,
+  RepositoryLoadOptions,
+  RepositoryOptions,
   Sequence,
   Settled,
   ShareToken,
@@ -26,4 +31,5 @@ export type {
   TensorInput,
   TensorSpec,
   Timing,
+  TritonOptions,
 } from './runtime/types.js'

@@ -74,7 +74,10 @@ export class StreamRequest {
   part(outputs: Outputs): void {
     this.#count++
     const reader = this.#readers.shift()
-    if (reader !== undefined) return reader.resolve({ value: outputs, done: false })
+    if (reader !== undefined) {
+      reader.resolve({ value: outputs, done: false })
+      return
+    }
     this.#parts.push(outputs)
     if (!this.#paused && this.#unread >= PAUSE_AT) {
       this.#paused = true
@@ -86,9 +89,8 @@ export class StreamRequest {
   /** The final completion: a failure, the last part, or only the end. */
   settle(result: Outputs | Failure): void {
     if (this.settled) return
-    if (result instanceof Failure) return this.#end(result)
-    if (this.#onePart || hasOutputs(result)) this.part(result)
-    this.#end('complete')
+    if (!(result instanceof Failure) && (this.#onePart || hasOutputs(result))) this.part(result)
+    this.#end(result instanceof Failure ? result : 'complete')
   }
 
   abort(reason: unknown): void {
@@ -182,11 +184,14 @@ export class StreamRequest {
     this.#onEnd?.(this.#count, ended instanceof Failure ? ended : undefined)
     const readers = this.#readers.splice(0)
     // Readers wait only where no part is unread: the first of them learns how it ended, as with a generator.
-    readers.forEach(({ resolve }, index) => {
-      if (index > 0 || !(ended instanceof Failure)) return resolve(done())
-      this.#ended = 'complete'
-      resolve(ended.rejection())
-    })
+    for (const [index, { resolve }] of readers.entries()) {
+      if (index === 0 && ended instanceof Failure) {
+        this.#ended = 'complete'
+        resolve(ended.rejection())
+      } else {
+        resolve(done())
+      }
+    }
   }
 }
 

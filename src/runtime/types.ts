@@ -116,10 +116,47 @@ export interface Slot extends Disposable {
   release(): void
 }
 
+/**
+ * How `engine: 'triton'` works. All but `batching` belong to the server, which a process has once: models that name
+ * other values than the running server has are refused with CONFIG_INVALID.
+ */
+export interface TritonOptions {
+  /**
+   * Who batches: subten (default), whose batches Triton gets as one request each, or Triton's own scheduler, which gets
+   * every request alone. Models with sequences, ensembles, decoupled models, response caches, ragged and optional inputs
+   * are always batched by Triton.
+   */
+  batching?: 'subten' | 'triton'
+  /** Which models Triton loads: those that subten asks for (default), all of the repository, or all and what changes. */
+  control?: 'explicit' | 'none' | 'poll'
+  /** Folder with a folder for each backend; by default `backends` beside the folder of the library. */
+  backendDirectory?: string
+  /** What Triton writes to standard error; 'error' by default. */
+  logLevel?: 'error' | 'warning' | 'info' | 'verbose'
+  /** Whether Triton's rate limiter counts executions; 'off' by default. */
+  rateLimiter?: 'off' | 'execution_count'
+  /** A response cache, for models with `response_cache { enable: true }`: `{ name: 'local', settings: { size: 1048576 } }`. */
+  cache?: { readonly name: string; readonly settings: { readonly [key: string]: string | number | boolean } }
+  /** Folder with the libraries of caches; by default `caches` beside the folder of the library. */
+  cacheDirectory?: string
+  /** Threads that load models; Triton's own default where absent. */
+  modelLoadThreads?: number
+  /** Refuse models whose config.pbtxt is not complete, instead of completing it; false by default. */
+  strictConfig?: boolean
+  /** Seconds that Triton waits for requests when it stops; 5 by default. */
+  exitTimeoutSeconds?: number
+  /** The Python of the Python backend: an interpreter, or the folder of a virtual environment (with numpy). */
+  python?: string
+  /** Settings of backends by their names, as `--backend-config` takes them; '' stands for all backends. */
+  backendConfig?: { readonly [backend: string]: { readonly [key: string]: string | number | boolean } }
+}
+
 export interface LoadOptions {
   engine?: 'onnxruntime' | 'null' | 'triton' | 'tensorrt'
   /** Path of the engine's library, instead of the search. */
   engineLibrary?: string
+  /** How Triton works, for models of its engine. */
+  triton?: TritonOptions
   version?: number | string
   wake?: 'auto' | 'latency' | 'powersave'
   slo?: { p99Ms: number }
@@ -132,6 +169,58 @@ export interface LoadOptions {
   parameters?: { readonly [name: string]: string | number | boolean }
   /** Every config.pbtxt setting by its own name. */
   readonly [setting: string]: unknown
+}
+
+/** Options of every load from a repository. */
+export type RepositoryOptions = LoadOptions
+
+/** Options of one load from a repository, over those of the repository. */
+export interface RepositoryLoadOptions extends LoadOptions {
+  /** Settings of config.pbtxt by their own names, laid over those of the file. */
+  config?: { readonly [setting: string]: unknown }
+  /** What Triton takes instead of the model's files: paths in the model's directory (`1/model.py`) and their bytes. */
+  files?: { readonly [path: string]: Uint8Array }
+}
+
+/** One model of a repository. */
+export interface RepositoryEntry {
+  readonly name: string
+  /** The version that is loaded, or would be; '' where that is not known. */
+  readonly version: string
+  readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE' | 'UNLOADED'
+  /** Why the model is unavailable; '' otherwise. */
+  readonly reason: string
+  readonly engine: string
+}
+
+/** A directory of models, to load and unload them by name. */
+export interface Repository extends AsyncDisposable {
+  /** Absolute. */
+  readonly path: string
+  /** The models of the directory, by name. */
+  index(): RepositoryEntry[]
+  /**
+   * Loads a model, or loads it anew: the model before serves until the new one is ready and is drained then, except in
+   * Triton, which has a model once and drains it first. One version of a model at a time.
+   */
+  load(name: string, options?: RepositoryLoadOptions): Promise<Model>
+  /** The loaded model; MODEL_NOT_FOUND where it is not loaded. */
+  model(name: string): Model
+  /** Drains and closes the model; nothing happens where it is not loaded. */
+  unload(name: string): Promise<void>
+  /** In the form of the KServe protocol. */
+  metadata(name: string): Promise<object>
+  /** The completed configuration, in Triton's names. */
+  config(name: string): Promise<object>
+  /** Triton's statistics of one model or of all; NOT_SUPPORTED for models of other engines. */
+  statistics(name?: string): Promise<object>
+  /** Triton's metrics in Prometheus's text format; '' while no model of Triton was loaded. */
+  metricsText(): Promise<string>
+  live(): Promise<boolean>
+  /** Nothing is loading, and Triton, where it runs, is ready. */
+  ready(): Promise<boolean>
+  /** Unloads every model. */
+  close(): Promise<void>
 }
 
 /** What a process-wide registry knows a loaded model by; may be posted to worker threads. */

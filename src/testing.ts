@@ -54,6 +54,8 @@ export interface FakeBehaviour {
    * be an async generator. 1 by default.
    */
   parts?: number | ((inputs: { readonly [name: string]: Tensor }) => Iterable<FakeOutputs> | AsyncIterable<FakeOutputs>)
+  /** Whether the model says that it is decoupled, and refuses infer() with NOT_SUPPORTED; false by default. */
+  decoupled?: boolean
   /** Milliseconds each request, and each part of a stream, takes; 0 by default. A request with less `deadlineMs` ends with DEADLINE_EXCEEDED. */
   latencyMs?: number
   /** Every n-th request ends with ENGINE_FAILED; never by default. */
@@ -85,6 +87,7 @@ class FakeModel implements Model {
   readonly maxBatchSize: number
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  readonly decoupled: boolean
   readonly metadata: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>>
   closed = false
@@ -104,6 +107,7 @@ class FakeModel implements Model {
     this.maxBatchSize = spec.maxBatchSize ?? 0
     this.inputs = spec.inputs
     this.outputs = spec.outputs
+    this.decoupled = behaviour.decoupled ?? false
     this.metadata = spec.metadata ?? {}
     this.config = spec.config ?? { name: this.name, backend: 'fake', max_batch_size: this.maxBatchSize }
   }
@@ -113,6 +117,7 @@ class FakeModel implements Model {
   }
 
   async infer(inputs: Inputs, options: InferOptions = {}): Promise<Outputs> {
+    if (this.decoupled) throw new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled; use stream()`)
     const { tensors, rows } = this.#admit(inputs, options)
     const started = performance.now()
     this.#counts.submitted++

@@ -42,7 +42,7 @@ async function infer(context: Context, path: string, stdin: string | undefined, 
   const model = await context.load(path, { version: flags.modelVersion })
   try {
     const inputs = isImage ? await imageInputs(model, bytes) : readJsonInputs(model, bytes)
-    if (isDecoupled(model)) return await printParts(context, model, inputs, flags)
+    if (model.decoupled) return await printParts(context, model, inputs, flags)
     const outputs = await model.infer(inputs, { trace: true })
     const result = { model: model.name, version: model.version, outputs: tensors(model, outputs) }
     const top = isImage ? ranking(model, outputs, flags.top) : undefined
@@ -51,12 +51,6 @@ async function infer(context: Context, path: string, stdin: string | undefined, 
   } finally {
     await model.close()
   }
-}
-
-function isDecoupled({ config }: Model): boolean {
-  const policy = config.model_transaction_policy as { decoupled?: boolean } | undefined
-  const parameters = config.parameters as { parts?: { string_value?: string } } | undefined
-  return policy?.decoupled === true || (parameters?.parts?.string_value ?? '1') !== '1'
 }
 
 /** Each response as it comes; as JSON one object a line. */

@@ -50,6 +50,7 @@ export class NativeModel implements Model {
   readonly maxBatchSize: number
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  readonly decoupled: boolean
   readonly metadata: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>>
   readonly #info: ModelInfo
@@ -70,6 +71,7 @@ export class NativeModel implements Model {
     this.maxBatchSize = info.maxBatchSize
     this.inputs = info.inputs
     this.outputs = info.outputs
+    this.decoupled = info.decoupled
     this.metadata = info.metadata
     this.config = info.config
     this.#port = new Port(native, info.inputs, info.outputs, info.maxBatchSize, info.attributes === true)

@@ -538,7 +538,10 @@ export class Port {
     const pending = this.#pendings[slot]
     if (pending === undefined || pending.generation !== generation) return
     // The record of an end is that of its slot; those behind them are parts.
-    if (record >= this.#pendings.length) return this.#part(record, pending)
+    if (record >= this.#pendings.length) {
+      this.#part(record, pending)
+      return
+    }
     this.#pendings[slot] = undefined
     this.#inFlight--
     const result = this.#result(record, pending)

@@ -238,6 +238,8 @@ export interface Model extends AsyncDisposable {
   readonly maxBatchSize: number
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** The model answers a request with any number of responses: read them with stream(); infer() is NOT_SUPPORTED. */
+  readonly decoupled: boolean
   /** Facts from the model file: producer, description and the like. */
   readonly metadata: Readonly<Record<string, string>>
   /** Labels of an output, from its label_filename; undefined where it has none. */

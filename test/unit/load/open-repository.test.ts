@@ -106,7 +106,10 @@ describe('load() and unload()', () => {
     await repository.load('digits')
     expect(await rejection(repository.load('bad'))).toMatchObject({ code: 'MODEL_INVALID' })
     expect(await rejection(repository.load('broken'))).toMatchObject({ code: 'CONFIG_INVALID' })
-    expect(state(repository, 'bad')).toMatchObject({ state: 'UNAVAILABLE', reason: expect.stringContaining('model.onnx') })
+    expect(state(repository, 'bad')).toMatchObject({
+      state: 'UNAVAILABLE',
+      reason: expect.stringContaining('model.onnx'),
+    })
     expect(thrown(() => repository.model('bad')).message).toContain('model.onnx')
     expect(repository.model('digits').closed).toBe(false)
   })

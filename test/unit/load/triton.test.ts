@@ -23,7 +23,10 @@ vi.mock('../../../src/runtime/binding.js', async (original) => {
     const { settings, ...rest } = options as { settings: [string, string][] } & Record<string, unknown>
     fake.opened.push({ ...rest, settings: Object.fromEntries(settings ?? []) } as never)
     const handle = (await real.addon().openModel({ ...rest, engine: 'null', libraryPath: '' })) as NativeModelHandle
-    return { ...handle, metadata: { config: JSON.stringify(fake.completed), 'triton core': '2.51.0', ...fake.metadata } }
+    return {
+      ...handle,
+      metadata: { config: JSON.stringify(fake.completed), 'triton core': '2.51.0', ...fake.metadata },
+    }
   }
   const createPort = (handle: object, options: object, onWake: () => void): object => {
     fake.ports.push(options as Record<string, unknown>)
@@ -35,7 +38,8 @@ vi.mock('../../../src/runtime/binding.js', async (original) => {
 let tree = ''
 beforeEach(async () => {
   tree = await mkdtemp(join(tmpdir(), 'subten-triton-'))
-  for (const folder of ['lib', 'backends/python', 'caches', 'python']) await mkdir(join(tree, folder), { recursive: true })
+  for (const folder of ['lib', 'backends/python', 'caches', 'python'])
+    await mkdir(join(tree, folder), { recursive: true })
   await writeFile(join(tree, 'lib/libtritonserver.so'), '')
   vi.stubEnv('TRITON_SERVER_LIB', join(tree, 'lib/libtritonserver.so'))
   fake.opened.length = fake.ports.length = 0
@@ -52,7 +56,10 @@ const io = `
   output [{ name: "y" data_type: TYPE_FP32 dims: [ 4 ] }]`
 
 /** A model of the Python backend, loaded; with the settings that Triton got. */
-async function python(config: string, options: LoadOptions = {}): Promise<{ model: Model; settings: Record<string, string> }> {
+async function python(
+  config: string,
+  options: LoadOptions = {},
+): Promise<{ model: Model; settings: Record<string, string> }> {
   const directory = await modelDirectory('mine', `backend: "python"\n${io}\n${config}`, { '1/model.py': '' })
   const model = closedAfter((await load(directory, options)) as Model)
   return { model, settings: fake.opened[0]?.settings ?? {} }
@@ -128,7 +135,10 @@ describe('what Triton is asked for', () => {
     ['sequence_batching { }', false],
     ['model_transaction_policy { decoupled: true }', true],
     ['response_cache { enable: true }', false],
-    ['max_batch_size: 4 batch_input [{ kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_INT32 source_input: "x" }]', false],
+    [
+      'max_batch_size: 4 batch_input [{ kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_INT32 source_input: "x" }]',
+      false,
+    ],
   ])('leaves %s to Triton', async (config, decoupled) => {
     fake.completed = { max_batch_size: config.includes('batch_size') ? 4 : 0 }
     const { model, settings } = await python(config)
@@ -136,7 +146,10 @@ describe('what Triton is asked for', () => {
     expect(fake.ports[0]).toMatchObject({ dynamic: false, instances: 512, decoupled })
     expect(model.decoupled).toBe(decoupled)
     const error = await rejection(python(config, { triton: { batching: 'subten' } }))
-    expect(error).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(/config\.pbtxt:\d+: .*triton\.batching/) })
+    expect(error).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/config\.pbtxt:\d+: .*triton\.batching/),
+    })
   })
 
   it('is decoupled where Triton says so, and takes attributes', async () => {
@@ -146,7 +159,8 @@ describe('what Triton is asked for', () => {
     expect(fake.ports[0]).toMatchObject({ decoupled: true, instances: 512 })
     // The null engine answers with one part, in its place.
     const parts = []
-    for await (const part of model.stream({ x: new Float32Array(4) }, { sequence: { id: 1 }, id: 'a' })) parts.push(part)
+    for await (const part of model.stream({ x: new Float32Array(4) }, { sequence: { id: 1 }, id: 'a' }))
+      parts.push(part)
     expect(parts).toHaveLength(1)
   })
 
@@ -164,7 +178,9 @@ describe('what Triton is asked for', () => {
     const directory = await modelDirectory('mine', `backend: "python"\n${io}`, { '1/model.py': '', '2/model.py': '' })
     closedAfter((await load(directory, { version: 1 })) as Model)
     closedAfter((await load(directory, { version: 2 })) as Model)
-    expect(JSON.parse(fake.opened[0]?.settings.config ?? '')).toMatchObject({ version_policy: { specific: { versions: [1] } } })
+    expect(JSON.parse(fake.opened[0]?.settings.config ?? '')).toMatchObject({
+      version_policy: { specific: { versions: [1] } },
+    })
     expect(fake.opened[0]?.settings.version).toBe('1')
     expect(fake.opened[1]?.settings).toMatchObject({ version: '2', config: '' })
   })

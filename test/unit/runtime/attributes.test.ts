@@ -67,7 +67,10 @@ it('id, sequence and parameters go down before the request, of infer, stream and
   expect(calls).toEqual([])
   await model.infer({ x }, { id: 'a' })
   await model.infer({ x }, { sequence: { id: 7, start: true } })
-  await model.infer({ x }, { sequence: { id: 2n ** 63n, end: true }, parameters: { text: 'b', n: 1.5, big: 9n, yes: true } })
+  await model.infer(
+    { x },
+    { sequence: { id: 2n ** 63n, end: true }, parameters: { text: 'b', n: 1.5, big: 9n, yes: true } },
+  )
   for await (const _ of model.stream({ x }, { sequence: { id: 'name', start: true, end: true } }));
   using slot = await model.claim()
   await slot.submit({ id: 'claimed' })

@@ -82,7 +82,7 @@ describe('fakeModel', () => {
   it('streams as many parts as it is told, or those of a generator, and counts how each stream ended', async () => {
     const model = fakeModel({ inputs: [], outputs: [y] }, { parts: 3, outputs: { y: [1, 2] } })
     let seen = 0
-    for await (const part of model.stream({})) seen += (part.y?.data as Float32Array)[1] as number
+    for await (const part of model.stream({})) seen += part.y?.toFloat32()[1] ?? 0
     expect(seen).toBe(6)
     for await (const _ of model.stream({})) break
     const signal = AbortSignal.abort('no')
@@ -99,7 +99,7 @@ describe('fakeModel', () => {
     )
     await expect(counting.infer({})).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
     const first = []
-    for await (const part of counting.stream({})) first.push((part.y?.data as Float32Array)[0])
+    for await (const part of counting.stream({})) first.push(part.y?.toFloat32()[0])
     expect(first).toEqual([0, 1])
   })
 })

@@ -1,12 +1,13 @@
 export { load } from './load/load.js'
+export { openRepository } from './load/open-repository.js'
 export { attach } from './runtime/attach.js'
 export type { ArrayOf, Datatype, NumericData, TensorData } from './runtime/datatype.js'
 export { withDeadline } from './runtime/deadline.js'
-export type { InferEvent } from './runtime/diagnostics.js'
+export type { InferEvent, StreamEvent } from './runtime/diagnostics.js'
 export type { ErrorCode } from './runtime/error-table.js'
 export { SubtenError, type SubtenErrorOptions } from './runtime/errors.js'
-export type { ModelAt, Models, TypedModel } from './runtime/models.js'
-export type { RequestCounts, Stage, StageSummary, Stats } from './runtime/stats.js'
+export type { ModelAt, Models, TypedModel, TypedStream } from './runtime/models.js'
+export type { EngineStage, RequestCounts, Stage, StageSummaries, StageSummary, Stats } from './runtime/stats.js'
 export { Tensor } from './runtime/tensor.js'
 export type {
   BatchReason,
@@ -17,11 +18,18 @@ export type {
   InputValue,
   LoadOptions,
   Model,
+  ModelStream,
   Outputs,
+  Repository,
+  RepositoryEntry,
+  RepositoryLoadOptions,
+  RepositoryOptions,
+  Sequence,
   Settled,
   ShareToken,
   Slot,
   TensorInput,
   TensorSpec,
   Timing,
+  TritonOptions,
 } from './runtime/types.js'

@@ -11,6 +11,7 @@ import type {
   Inputs,
   InputValue,
   Model,
+  ModelStream,
   Outputs,
   Settled,
   ShareToken,
@@ -48,7 +49,14 @@ export type FakeOutputs = { readonly [name: string]: FakeOutput }
 export interface FakeBehaviour {
   /** The result of every request, or a function of the (checked) inputs. Zeros of the model's shapes when absent. */
   outputs?: FakeOutputs | ((inputs: { readonly [name: string]: Tensor }) => FakeOutputs)
-  /** Milliseconds each request takes; 0 by default. A request with less `deadlineMs` ends with DEADLINE_EXCEEDED. */
+  /**
+   * What `stream()` gives: so many times `outputs`, or a function of the (checked) inputs that gives the parts, which may
+   * be an async generator. 1 by default.
+   */
+  parts?: number | ((inputs: { readonly [name: string]: Tensor }) => Iterable<FakeOutputs> | AsyncIterable<FakeOutputs>)
+  /** Whether the model says that it is decoupled, and refuses infer() with NOT_SUPPORTED; false by default. */
+  decoupled?: boolean
+  /** Milliseconds each request, and each part of a stream, takes; 0 by default. A request with less `deadlineMs` ends with DEADLINE_EXCEEDED. */
   latencyMs?: number
   /** Every n-th request ends with ENGINE_FAILED; never by default. */
   failEvery?: number
@@ -57,7 +65,7 @@ export interface FakeBehaviour {
 /**
  * A model without native code and without a model file, for the tests of your own code. It checks inputs as a loaded
  * model does (INVALID_INPUT, BATCH_TOO_LARGE), honours `signal` and `deadlineMs`, counts in `stats()`, and rejects
- * with MODEL_CLOSED after `close()`. `share()` and `stream()` are not there.
+ * with MODEL_CLOSED after `close()`. `share()` is not there.
  *
  * ```ts
  * const model = fakeModel(
@@ -79,6 +87,7 @@ class FakeModel implements Model {
   readonly maxBatchSize: number
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  readonly decoupled: boolean
   readonly metadata: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>>
   closed = false
@@ -98,6 +107,7 @@ class FakeModel implements Model {
     this.maxBatchSize = spec.maxBatchSize ?? 0
     this.inputs = spec.inputs
     this.outputs = spec.outputs
+    this.decoupled = behaviour.decoupled ?? false
     this.metadata = spec.metadata ?? {}
     this.config = spec.config ?? { name: this.name, backend: 'fake', max_batch_size: this.maxBatchSize }
   }
@@ -107,6 +117,7 @@ class FakeModel implements Model {
   }
 
   async infer(inputs: Inputs, options: InferOptions = {}): Promise<Outputs> {
+    if (this.decoupled) throw new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled; use stream()`)
     const { tensors, rows } = this.#admit(inputs, options)
     const started = performance.now()
     this.#counts.submitted++
@@ -127,6 +138,43 @@ class FakeModel implements Model {
       this.#counts.inFlight--
       this.#running.delete(run)
     }
+  }
+
+  stream(inputs: Inputs, options: InferOptions = {}): ModelStream {
+    return new FakeStream(this.#parts(inputs, options))
+  }
+
+  async *#parts(inputs: Inputs, options: InferOptions): AsyncGenerator<Outputs, undefined> {
+    const { tensors, rows } = this.#admit(inputs, options)
+    const started = performance.now()
+    const { parts = 1 } = this.#behaviour
+    let ended: () => void = () => {}
+    this.#running.add(new Promise<void>((resolve) => (ended = resolve)))
+    this.#counts.submitted++
+    this.#counts.inFlight++
+    let outcome: 'succeeded' | 'cancelled' | 'expired' | 'failed' = 'cancelled'
+    try {
+      const given = typeof parts === 'function' ? parts(tensors) : Array.from({ length: parts }, () => undefined)
+      for await (const outputs of given) {
+        const spent = performance.now() - started
+        const left = options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs - spent }
+        await this.#wait({ ...options, ...left })
+        yield this.#timed(this.#result(tensors, rows, outputs), spent * 1000, rows, options.trace)
+        options.signal?.throwIfAborted()
+      }
+      this.#rows += rows
+      outcome = 'succeeded'
+    } catch (error) {
+      if (options.signal?.aborted) outcome = 'cancelled'
+      else if (error instanceof SubtenError && error.code === 'DEADLINE_EXCEEDED') outcome = 'expired'
+      else outcome = 'failed'
+      throw error
+    } finally {
+      this.#counts[outcome]++
+      this.#counts.inFlight--
+      ended()
+    }
+    return undefined
   }
 
   inferSync(inputs: Inputs, options: { bytes?: boolean; trace?: boolean } = {}): Outputs {
@@ -254,9 +302,10 @@ class FakeModel implements Model {
     if (late) throw new SubtenError('DEADLINE_EXCEEDED', `the deadline of ${options.deadlineMs} ms passed`)
   }
 
-  #result(tensors: Record<string, Tensor>, rows: number): Record<string, Tensor> {
+  #result(tensors: Record<string, Tensor>, rows: number, part?: FakeOutputs): Record<string, Tensor> {
     this.#started++
-    const { failEvery = 0, outputs } = this.#behaviour
+    const { failEvery = 0, outputs: usual } = this.#behaviour
+    const outputs = part ?? usual
     if (failEvery > 0 && this.#started % failEvery === 0) {
       throw new SubtenError('ENGINE_FAILED', `request ${this.#started} fails, as failEvery: ${failEvery} asks`)
     }
@@ -285,6 +334,34 @@ class FakeModel implements Model {
       Object.defineProperty(result, 'timing', { value: timing, enumerable: false })
     }
     return result as Outputs
+  }
+}
+
+class FakeStream implements ModelStream {
+  readonly #parts: AsyncGenerator<Outputs, undefined>
+
+  constructor(parts: AsyncGenerator<Outputs, undefined>) {
+    this.#parts = parts
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<Outputs, undefined>> {
+    return this.#parts.next()
+  }
+
+  return(): Promise<IteratorResult<Outputs, undefined>> {
+    return this.#parts.return(undefined)
+  }
+
+  throw(error: unknown): Promise<IteratorResult<Outputs, undefined>> {
+    return this.#parts.throw(error)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
   }
 }
 

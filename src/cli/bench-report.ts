@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { RecordableHistogram } from 'node:perf_hooks'
-import { STAGES, type Stage, type StageSummary, type Stats } from '../runtime/stats.js'
+import type { StageSummaries, StageSummary, Stats } from '../runtime/stats.js'
 import { table } from './report.js'
 
 /** One measurement, as `--json` prints it. Times are microseconds where the name says Us. */
@@ -15,7 +15,7 @@ export interface BenchRun {
   readonly throughput: number
   readonly latencyUs: StageSummary
   readonly latenessUs?: StageSummary
-  readonly stagesUs: Readonly<Record<Stage, StageSummary>>
+  readonly stagesUs: StageSummaries
   readonly batches: Stats['batches']
 }
 
@@ -55,7 +55,7 @@ function runText(run: BenchRun): string {
   const failed = run.failed > 0 ? `, ${run.failed} FAILED (${run.firstError})` : ''
   const reasons = Object.entries(run.batches.byReason).filter(([, n]) => n > 0)
   const why = reasons.map(([reason, n]) => `${reason} ${n}`).join(', ')
-  const rows: (readonly [string, StageSummary])[] = STAGES.map((stage) => [stage, run.stagesUs[stage]])
+  const rows: (readonly [string, StageSummary])[] = Object.entries(run.stagesUs)
   rows.push([run.rate === undefined ? 'caller: send to result' : 'caller: intended to result', run.latencyUs])
   if (run.latenessUs) rows.push(['sent late by', run.latenessUs])
   return [

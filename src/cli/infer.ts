@@ -42,6 +42,7 @@ async function infer(context: Context, path: string, stdin: string | undefined, 
   const model = await context.load(path, { version: flags.modelVersion })
   try {
     const inputs = isImage ? await imageInputs(model, bytes) : readJsonInputs(model, bytes)
+    if (model.decoupled) return await printParts(context, model, inputs, flags)
     const outputs = await model.infer(inputs, { trace: true })
     const result = { model: model.name, version: model.version, outputs: tensors(model, outputs) }
     const top = isImage ? ranking(model, outputs, flags.top) : undefined
@@ -50,6 +51,19 @@ async function infer(context: Context, path: string, stdin: string | undefined, 
   } finally {
     await model.close()
   }
+}
+
+/** Each response as it comes; as JSON one object a line. */
+async function printParts(context: Context, model: Model, inputs: Inputs, flags: InferFlags): Promise<void> {
+  let part = 0
+  for await (const outputs of model.stream(inputs)) {
+    const shown = tensors(model, outputs)
+    const line = { model: model.name, version: model.version, part, outputs: shown }
+    if (flags.format === 'json') context.out(JSON.stringify(JSON.parse(toJsonText(line))))
+    else context.out(`part ${part}\n${tensorsText(shown)}`)
+    part++
+  }
+  if (flags.format === 'text') context.err(`${part} parts`)
 }
 
 async function imageInputs(model: Model, bytes: Uint8Array): Promise<Inputs> {

@@ -35,14 +35,22 @@ export function checkOptions(options: LoadOptions): void {
   }
 }
 
+/** What the core needs to know of a model beside its configuration. */
+export interface CoreFacts {
+  /** Kept with the core for other environments, as JSON. */
+  readonly info: string
+  /** The model in messages. */
+  readonly label: string
+  readonly decoupled: boolean
+  /** Batches, or requests, that the engine takes at once; those of the configuration where absent. */
+  readonly instances?: number
+  /** The engine has a scheduler of its own, which gets every request alone. */
+  readonly engineBatches?: boolean
+}
+
 /** What `createPort` takes: config.pbtxt and options, in native terms. */
-export function coreOptions(
-  config: ModelConfig,
-  options: LoadOptions,
-  info: string,
-  label: string,
-  decoupled: boolean,
-): object {
+export function coreOptions(config: ModelConfig, options: LoadOptions, facts: CoreFacts): object {
+  const { engineBatches = false, instances, ...kept } = facts
   const batching = config.dynamic_batching
   const levels = batching?.priority_levels ?? 0
   const policies = batching?.priority_queue_policy ?? {}
@@ -53,20 +61,18 @@ export function coreOptions(
     )
   return {
     maxBatchSize: config.max_batch_size,
-    dynamic: batching !== undefined && config.max_batch_size > 0,
+    dynamic: batching !== undefined && config.max_batch_size > 0 && !engineBatches,
     preferred: batching?.preferred_batch_size ?? [],
-    maxQueueDelayUs: batching?.max_queue_delay_microseconds ?? 0,
-    preserveOrdering: batching?.preserve_ordering ?? false,
+    maxQueueDelayUs: engineBatches ? 0 : (batching?.max_queue_delay_microseconds ?? 0),
+    preserveOrdering: !engineBatches && (batching?.preserve_ordering ?? false),
     defaultLevel: batching?.default_priority_level || 1,
     levels: Array.from({ length: Math.max(1, levels) }, (_, i) => policy(i + 1)),
-    instances: config.instance_group.reduce((sum, group) => sum + group.count, 0),
+    instances: instances ?? config.instance_group.reduce((sum, group) => sum + group.count, 0),
     wake: WAKE[options.wake ?? 'auto'],
     memoryBytes: Math.ceil((options.memoryMb ?? 64) * 1024 * 1024),
     maxQueueSize: options.maxQueueSize ?? DEFAULT_QUEUE,
     debug: options.debug === true,
-    decoupled,
-    info,
-    label,
+    ...kept,
   }
 }
 

@@ -11,12 +11,22 @@ import { type LocatedModel, locate } from '../repository/repository.js'
 import { unsupportedSettings } from '../repository/unsupported.js'
 import { addon, type NativeModelHandle, type NativeTensor, succeeded } from '../runtime/binding.js'
 import { DATATYPES, type Datatype } from '../runtime/datatype.js'
+import { engineCall } from '../runtime/engine-call.js'
 import { SubtenError } from '../runtime/errors.js'
 import { type ModelInfo, NativeModel } from '../runtime/model.js'
 import type { ModelAt } from '../runtime/models.js'
 import { inRootContext } from '../runtime/root-context.js'
 import type { LoadOptions, TensorSpec } from '../runtime/types.js'
 import { checkOptions, coreOptions } from './core-options.js'
+import {
+  clientView,
+  type ModelFiles,
+  type TritonModelFacts,
+  type TritonPlan,
+  tritonFacts,
+  tritonPlan,
+} from './triton.js'
+import { checkTritonOptions } from './triton-options.js'
 import { warmUp } from './warm-up.js'
 
 /** Options of `load` that are not settings of config.pbtxt. */
@@ -31,6 +41,7 @@ const OWN_OPTIONS = new Set([
   'whenFull',
   'debug',
   'parameters',
+  'triton',
 ])
 
 /**
@@ -44,14 +55,35 @@ export async function load<P extends string>(path: P, options: LoadOptions = {})
   if (typeof options !== 'object' || options === null) {
     throw new SubtenError('CONFIG_INVALID', 'the options of load must be an object')
   }
+  return (await loadModel(path, options)) as unknown as ModelAt<P>
+}
+
+/** `files`: what Triton takes instead of the files of the model's directory; its server runs. */
+export async function loadModel(path: string, options: LoadOptions, files?: ModelFiles): Promise<NativeModel> {
   checkOptions(options)
+  checkTritonOptions(options.triton)
+  const overrides = overridesOf(options)
   const located = await locate(path, {
     ...(options.version === undefined ? {} : { version: options.version }),
-    overrides: overridesOf(options),
+    overrides,
   })
   const engine = options.engine ?? located.engine.engine
-  const handle = await openModel(located, engine, options)
-  return (await openCore(located, engine, handle, options)) as unknown as ModelAt<P>
+  const changed = Object.keys(overrides).length > 0
+  const plan = engine === 'triton' ? tritonPlan(located, options, changed, files !== undefined) : undefined
+  if (files !== undefined) await loadFiles(located, plan, files)
+  const handle = await openModel(located, engine, options, plan)
+  return openCore(located, engine, handle, options)
+}
+
+/** Triton loads the model with these files; opening it afterwards finds it there. */
+async function loadFiles(located: LocatedModel, plan: TritonPlan | undefined, files: ModelFiles): Promise<void> {
+  if (plan === undefined) {
+    throw new SubtenError('NOT_SUPPORTED', `model '${located.name}' is not Triton's: only that engine takes files`, {
+      remedy: 'Write the files into the directory of the model.',
+    })
+  }
+  const config = plan.settings.find(([key]) => key === 'config')?.[1] ?? ''
+  await engineCall('triton', 'load', located.name, config, ...Object.entries(files).flat())
 }
 
 function overridesOf(options: LoadOptions): ConfigOverrides {
@@ -73,13 +105,18 @@ function overridesOf(options: LoadOptions): ConfigOverrides {
   return overrides as ConfigOverrides
 }
 
-async function openModel(located: LocatedModel, engine: string, options: LoadOptions): Promise<NativeModelHandle> {
-  if (engine === 'triton' || engine === 'tensorrt') {
+async function openModel(
+  located: LocatedModel,
+  engine: string,
+  options: LoadOptions,
+  plan: TritonPlan | undefined,
+): Promise<NativeModelHandle> {
+  if (engine === 'tensorrt') {
     throw new SubtenError(
       'ENGINE_NOT_FOUND',
       `model '${located.name}' needs the engine ${engine} (backend "${located.engine.backend}"), which this version of subten does not have`,
       {
-        remedy: 'Use a model whose backend is onnxruntime or subten_null.',
+        remedy: "Use a model whose backend is onnxruntime or subten_null, or engine: 'triton'.",
       },
     )
   }
@@ -88,11 +125,12 @@ async function openModel(located: LocatedModel, engine: string, options: LoadOpt
     await addon().openModel({
       engine,
       modelPath: located.file ?? '',
-      libraryPath: options.engineLibrary ?? '',
+      libraryPath: plan?.libraryPath ?? options.engineLibrary ?? '',
       parameters: Object.entries(partial.parameters).map(([key, value]) => [key, value.string_value]),
       inputs: configTensors(partial, 'input'),
       outputs: configTensors(partial, 'output'),
       maxBatchSize: partial.max_batch_size,
+      ...(plan && { settings: plan.settings }),
     }),
   )
 }
@@ -116,30 +154,40 @@ async function openCore(
   options: LoadOptions,
 ): Promise<NativeModel> {
   const spec: ModelSpec = { inputs: handle.inputs.map(specOf), outputs: handle.outputs.map(specOf) }
-  const document = completeConfig(located.document, spec)
+  const facts = engine === 'triton' ? tritonFacts(located, handle, options) : undefined
+  const document = completed(located, spec, facts)
   const config = resolveConfig(document, located.directory === undefined ? {} : { modelName: located.name })
-  checkAgainst(document, config, spec)
-  refuseUnsupported(document)
+  // Triton does itself what config.pbtxt says of shapes; what it takes is what a client sends.
+  const view = facts ? clientView(config) : config
+  checkAgainst(document, view, spec)
+  refuseUnsupported(document, engine)
   const decoupled =
-    config.model_transaction_policy?.decoupled === true || Number(config.parameters.parts?.string_value ?? 1) !== 1
+    config.model_transaction_policy?.decoupled === true ||
+    (engine === 'null' && Number(config.parameters.parts?.string_value ?? 1) !== 1)
   const info: ModelInfo = {
     name: located.name,
-    version: String(located.version),
+    version: facts?.version ?? String(located.version),
     engine,
     maxBatchSize: config.max_batch_size,
-    inputs: handle.inputs.map((tensor) => publicSpec(tensor, config, 'input')),
-    outputs: handle.outputs.map((tensor) => publicSpec(tensor, config, 'output')),
-    metadata: handle.metadata,
+    inputs: handle.inputs.map((tensor) => publicSpec(tensor, view, 'input')),
+    outputs: handle.outputs.map((tensor) => publicSpec(tensor, view, 'output')),
+    metadata: facts?.metadata ?? handle.metadata,
     labels: await labelsOf(located, config),
     config: config as unknown as Record<string, unknown>,
     whenFull: options.whenFull ?? 'reject',
     decoupled,
+    ...(facts && { attributes: true }),
   }
-  const label = `model '${located.name}' (engine ${engine})`
-  const native = coreOptions(config, options, JSON.stringify(info), label, decoupled)
+  const native = coreOptions(config, options, {
+    info: JSON.stringify(info),
+    label: `model '${located.name}' (engine ${engine})`,
+    decoupled,
+    ...(facts && { instances: facts.instances, engineBatches: facts.batchesInTriton }),
+  })
   const model = new NativeModel(info, (onWake) =>
     inRootContext(() => succeeded(addon().createPort(handle.handle, native, onWake))),
   )
+  if (facts) return model // Triton has warmed it up
   try {
     await warmUp(model, config, located)
   } catch (error) {
@@ -147,6 +195,16 @@ async function openCore(
     throw error
   }
   return model
+}
+
+/** Completed from the model, or by Triton, which batches only where it says so. */
+function completed(located: LocatedModel, spec: ModelSpec, facts: TritonModelFacts | undefined): ConfigDocument {
+  if (facts === undefined) return completeConfig(located.document, spec)
+  const document = completeConfig(facts.document, spec)
+  // An ONNX model batches as it does without Triton.
+  if (facts.document.fields.dynamic_batching !== undefined || located.engine.backend === 'onnxruntime') return document
+  const { dynamic_batching: _, ...fields } = document.fields
+  return { ...document, fields, origin: (path) => document.origin(path) }
 }
 
 function specOf(tensor: NativeTensor): TensorSpec {
@@ -165,8 +223,8 @@ function publicSpec(tensor: NativeTensor, config: ModelConfig, kind: 'input' | '
   return { ...spec, shape, ...(reshaped ? { engineShape: [...batch, ...(written.reshape?.shape ?? [])] } : {}) }
 }
 
-function refuseUnsupported(document: ConfigDocument): void {
-  for (const { field, file, line, severity } of unsupportedSettings(document)) {
+function refuseUnsupported(document: ConfigDocument, engine: string): void {
+  for (const { field, file, line, severity } of unsupportedSettings(document, engine)) {
     const where = file === undefined ? 'options' : line === undefined ? file : `${file}:${line}`
     if (severity === 'refuse') {
       throw new SubtenError('NOT_SUPPORTED', `${where}: ${field} is not supported by this version of subten`, {

@@ -59,7 +59,7 @@ export function loneFileExtensions(): string[] {
  */
 export function chooseEngine(fields: ConfigFields, files: readonly string[]): EngineChoice | undefined {
   let backend = fields.backend ?? ''
-  const platform = fields.platform ?? ''
+  const platform = fields.platform || (fields.ensemble_scheduling ? 'ensemble' : '')
   if (backend === 'onnxruntime_onnx') backend = 'onnxruntime'
   if (backend === '') backend = lookUp(PLATFORM_BACKENDS, platform)
   if (backend === '' && platform === '') {

@@ -11,8 +11,9 @@ export interface UnsupportedSetting {
   readonly severity: 'refuse' | 'warn'
 }
 
-/** Lists the settings that subten does not act on, for the loader to refuse or to warn about. */
-export function unsupportedSettings(document: ConfigDocument): UnsupportedSetting[] {
+/** Lists the settings that have no effect with an engine, for the loader to refuse or to warn about. */
+export function unsupportedSettings(document: ConfigDocument, engine = 'onnxruntime'): UnsupportedSetting[] {
+  if (engine === 'triton') return [] // it acts on all of them itself
   const found: UnsupportedSetting[] = []
   const { fields } = document
   const add = (severity: UnsupportedSetting['severity'], ...path: FieldPath): void => {

@@ -27,6 +27,12 @@ export interface NativeModelHandle {
   readonly async: boolean
 }
 
+/** Latencies that an engine measures inside itself, by name; `stages` as in {@link NativeStats}. */
+export interface NativeExtraStages {
+  readonly names: string[]
+  readonly stages: Float64Array[]
+}
+
 export interface NativeStats {
   readonly counts: number[]
   readonly batches: number[]
@@ -34,6 +40,7 @@ export interface NativeStats {
   readonly running: number[]
   /** Nanoseconds: [sum, max, value, count, value, count, …] for each stage. */
   readonly stages: Float64Array[]
+  readonly extra?: NativeExtraStages
   readonly memory: number[]
 }
 
@@ -64,6 +71,17 @@ export interface NativePort {
   abandon(slot: number, generation: number): void
   cancel(slot: number, generation: number): boolean
   release(slot: number, generation: number): number
+  /** While it is on, the engine waits before it sends the next part of the request. */
+  pause?(slot: number, generation: number, on: boolean): void
+  /** What the next submission of the slot carries beside its tensors: 0 or -code. `flags`: 1 start, 2 end. */
+  attributes?(
+    slot: number,
+    generation: number,
+    id: string,
+    sequence: string | bigint,
+    flags: number,
+    parameters: readonly (readonly [string, string | number | bigint | boolean])[],
+  ): number
   /** Of a record, or of the last failed call when `record` is -1. */
   message(record: number): string
   takeOutput(record: number, output: number): ArrayBuffer
@@ -94,6 +112,8 @@ export interface NativeAddon {
   layout(): Record<string, number> & { datatypes: string[] }
   openModel(options: object): Promise<NativeModelHandle | NativeStatus>
   createPort(handle: object, options: object, onWake: () => void): NativePort | NativeStatus
+  /** A control call of an engine, on a thread of its own. */
+  engineCall?(engine: string, method: string, args: readonly (string | Uint8Array)[]): Promise<string | NativeStatus>
   attachPort(id: string, onWake: () => void): NativePort | NativeStatus
 }
 

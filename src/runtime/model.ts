@@ -1,20 +1,23 @@
 import './dispose.js'
 import type { NativePort } from './binding.js'
 import { budgetLeft } from './deadline.js'
-import { inferTraced, traceInfer } from './diagnostics.js'
+import { inferTraced, streamTraced, traceInfer, traceStream } from './diagnostics.js'
 import { SubtenError } from './errors.js'
 import { eventLoopLateness, watchEventLoop } from './event-loop.js'
+import { Failure } from './failure.js'
 import { Port } from './port.js'
 import { checkRequestOptions } from './request-options.js'
 import { Claims } from './slot.js'
 import { Snapshot } from './snapshot.js'
 import type { Stats } from './stats.js'
+import { PartStream, StreamRequest } from './stream.js'
 import type {
   ClaimOptions,
   InferManyOptions,
   InferOptions,
   Inputs,
   Model,
+  ModelStream,
   Outputs,
   Settled,
   ShareToken,
@@ -35,6 +38,8 @@ export interface ModelInfo {
   readonly config: Readonly<Record<string, unknown>>
   readonly whenFull: 'reject' | 'wait'
   readonly decoupled: boolean
+  /** Whether the engine takes request ids, sequences and parameters. */
+  readonly attributes?: boolean
 }
 
 /** One environment's handle on a loaded model. */
@@ -45,6 +50,7 @@ export class NativeModel implements Model {
   readonly maxBatchSize: number
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  readonly decoupled: boolean
   readonly metadata: Readonly<Record<string, string>>
   readonly config: Readonly<Record<string, unknown>>
   readonly #info: ModelInfo
@@ -65,9 +71,10 @@ export class NativeModel implements Model {
     this.maxBatchSize = info.maxBatchSize
     this.inputs = info.inputs
     this.outputs = info.outputs
+    this.decoupled = info.decoupled
     this.metadata = info.metadata
     this.config = info.config
-    this.#port = new Port(native, info.inputs, info.outputs, info.maxBatchSize)
+    this.#port = new Port(native, info.inputs, info.outputs, info.maxBatchSize, info.attributes === true)
     target = new WeakRef(this.#port)
     this.#claims = new Claims(this.#port, info.name, info.inputs, info.maxBatchSize)
     this.#unwatch = watchEventLoop()
@@ -102,8 +109,41 @@ export class NativeModel implements Model {
   #request(inputs: Inputs, options: InferOptions | undefined, wait: boolean): Promise<Outputs> {
     if (this.#closing !== undefined) throw this.#closedError()
     if (this.#info.decoupled) throw this.#decoupledError()
-    checkRequestOptions(options)
+    checkRequestOptions(options, this.#port.attributes)
     return this.#port.request(inputs, options, budgetLeft(options?.deadlineMs), wait)
+  }
+
+  stream(inputs: Inputs, options?: InferOptions): ModelStream {
+    if (!streamTraced()) return new PartStream(this.#stream(inputs, options))
+    let request: StreamRequest | undefined
+    const event = { model: this.name, version: this.version, id: options?.id }
+    traceStream(event, () => {
+      return new Promise((resolve, reject) => {
+        request = this.#stream(inputs, options, (parts, failure) =>
+          failure === undefined ? resolve(parts) : reject(failure.error()),
+        )
+      })
+    })
+    return new PartStream(request as unknown as StreamRequest)
+  }
+
+  /** What is wrong with a request is found out by who reads the stream, as with infer(). */
+  #stream(
+    inputs: Inputs,
+    options: InferOptions | undefined,
+    onEnd?: (parts: number, failure: Failure | undefined) => void,
+  ): StreamRequest {
+    const request = new StreamRequest(this.#port, options, !this.#info.decoupled, onEnd)
+    try {
+      if (this.#closing !== undefined) throw this.#closedError()
+      checkRequestOptions(options, this.#port.attributes)
+      const deadlineMs = budgetLeft(options?.deadlineMs)
+      this.#port.stream(request, inputs, deadlineMs, this.#info.whenFull === 'wait')
+      request.limit(deadlineMs)
+    } catch (error) {
+      request.settle(new Failure(() => error))
+    }
+    return request
   }
 
   inferSync(inputs: Inputs, options?: { bytes?: boolean; trace?: boolean }): Outputs {
@@ -166,7 +206,7 @@ export class NativeModel implements Model {
   }
 
   async #close(): Promise<void> {
-    this.#port.closing = true
+    this.#port.beginClosing()
     await this.#port.idle()
     this.#claims.releaseAll()
     this.#unwatch()
@@ -183,7 +223,9 @@ export class NativeModel implements Model {
 
   #decoupledError(): SubtenError {
     const problem = 'it may answer a request with any number of responses, which infer() cannot return'
-    return new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled: ${problem}`)
+    return new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled: ${problem}`, {
+      remedy: 'Read the responses with `for await (const part of model.stream(inputs))`.',
+    })
   }
 
   #closedError(): SubtenError {

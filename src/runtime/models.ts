@@ -14,9 +14,18 @@ type In<T extends Names> = { readonly [K in keyof T]: ArrayOf[T[K]] | TensorInpu
 type Out<T extends Names> = { readonly [K in keyof T]: Tensor<T[K]> } & { readonly timing?: Timing }
 
 /** A model whose tensors the compiler knows. */
-export interface TypedModel<I extends Names, O extends Names> extends Omit<Model, 'infer' | 'inferSync'> {
+export interface TypedModel<I extends Names, O extends Names> extends Omit<Model, 'infer' | 'inferSync' | 'stream'> {
   infer(inputs: In<I>, options?: InferOptions): Promise<Out<O>>
   inferSync(inputs: In<I>, options?: { bytes?: boolean; trace?: boolean }): Out<O>
+  stream(inputs: In<I>, options?: InferOptions): TypedStream<O>
+}
+
+/** A stream of a model whose tensors the compiler knows. */
+export interface TypedStream<O extends Names> extends AsyncDisposable {
+  [Symbol.asyncIterator](): TypedStream<O>
+  next(): Promise<IteratorResult<Out<O>, undefined>>
+  return(): Promise<IteratorResult<Out<O>, undefined>>
+  throw(error: unknown): Promise<IteratorResult<Out<O>, undefined>>
 }
 
 /** What `load(path)` returns: a typed model where {@link Models} knows the path. */

@@ -10,8 +10,10 @@ import { LeasedSlots } from './leased-slots.js'
 import { OutputReader, type SlabView } from './outputs.js'
 import { Pending } from './pending.js'
 import { KIND, MAX_RANK, propertyName, STAGED_BYTES, WORD } from './record.js'
+import { attributesOf } from './request-attributes.js'
 import { reshape } from './reshape.js'
 import { inRootContext } from './root-context.js'
+import type { StreamRequest } from './stream.js'
 import type { InferOptions, Inputs, InputValue, Outputs, TensorSpec } from './types.js'
 
 const QUEUE_FULL = -(NATIVE_CODES.indexOf('QUEUE_FULL') + 1)
@@ -30,9 +32,20 @@ const STAGED_DOUBLES = STAGED_BYTES / 8
 /** Ports with requests in flight: an abandoned model may be collected, but not before its requests have ended. */
 const busy = new Set<Port>()
 
+/** A request on its way, and what becomes of its end: the promise of `infer`, a claimed slot, or a stream. */
+interface Tracked {
+  slot: number
+  generation: number
+  readonly settled: boolean
+  readonly options: InferOptions | undefined
+  readonly view: SlabView | undefined
+  settle(result: Outputs | Failure): void
+  abort(reason: unknown): void
+}
+
 /** A submission that did not fit and waits for room (`whenFull: 'wait'`). */
 interface Waiting {
-  readonly pending: Pending
+  readonly pending: Tracked
   readonly since: number
   readonly deadlineMs: number
   timer?: NodeJS.Timeout
@@ -70,7 +83,11 @@ export class Port {
   readonly #submitHome: NativePort['submitHome']
   readonly #take: NativePort['take']
   readonly #slots: LeasedSlots
-  readonly #pendings: (Pending | undefined)[]
+  readonly #pendings: (Tracked | undefined)[]
+  /** Whether the engine takes request ids, sequences and parameters. */
+  readonly attributes: boolean
+  /** Streams that have not ended. */
+  readonly #streams = new Set<StreamRequest>()
   readonly #waiting: Waiting[] = []
   #waitTimer: NodeJS.Timeout | undefined
   #inFlight = 0
@@ -81,8 +98,15 @@ export class Port {
   closing = false
   closed = false
 
-  constructor(native: NativePort, inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], maxBatchSize: number) {
+  constructor(
+    native: NativePort,
+    inputs: readonly TensorSpec[],
+    outputs: readonly TensorSpec[],
+    maxBatchSize: number,
+    attributes = false,
+  ) {
     this.native = native
+    this.attributes = attributes
     this.#inputs = inputs
     this.#batching = maxBatchSize > 0
     this.#maxRows = Math.max(1, maxBatchSize)
@@ -121,7 +145,7 @@ export class Port {
     // Whoever waits for room is served first.
     const slot = wait && this.#waiting.length > 0 ? -1 : this.takeSlot()
     if (slot < 0) {
-      if (wait) return this.#wait(inputs, options, deadlineMs)
+      if (wait) return this.#waitInfer(inputs, options, deadlineMs)
       throw new SubtenError('QUEUE_FULL', 'all request slots of the model are in use')
     }
     let status = QUEUE_FULL
@@ -135,8 +159,35 @@ export class Port {
       this.#track(pending, slot)
       return pending.outputs
     }
-    if (status === QUEUE_FULL && wait) return this.#wait(inputs, options, deadlineMs)
+    if (status === QUEUE_FULL && wait) return this.#waitInfer(inputs, options, deadlineMs)
     throw this.error(status)
+  }
+
+  #waitInfer(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): Promise<Outputs> {
+    const pending = new Pending(this, options, undefined)
+    this.#wait(pending, inputs, deadlineMs)
+    return pending.outputs
+  }
+
+  /** Submits the request of a stream. Throws as {@link request} does. */
+  stream(request: StreamRequest, inputs: Inputs, deadlineMs: number, wait: boolean): void {
+    const { options } = request
+    if (options?.signal?.aborted) throw Failure.aborted(options.signal).error()
+    const status = this.#waiting.length > 0 && wait ? QUEUE_FULL : this.#trySubmit(request, inputs, deadlineMs)
+    if (status === QUEUE_FULL && wait) this.#wait(request, inputs, deadlineMs)
+    else if (status < 0) throw this.error(status)
+    this.#streams.add(request)
+    if (this.closing) request.closing()
+  }
+
+  /** The stream has ended: nothing of it is in flight any more. */
+  streamEnded(request: StreamRequest): void {
+    this.#streams.delete(request)
+  }
+
+  /** Back-pressure: the engine waits before it sends the next part, or goes on. */
+  pause({ slot, generation }: StreamRequest, on: boolean): void {
+    if (slot >= 0 && !this.closed) this.native.pause?.(slot, generation, on)
   }
 
   /** Submits a claimed slot whose inputs lie in its extents. */
@@ -151,15 +202,18 @@ export class Port {
   ): Promise<Outputs | Failure> {
     if (options?.signal?.aborted) return Promise.resolve(Failure.aborted(options.signal))
     stage()
-    const status = this.native.submit(
-      slot,
-      generation,
-      rows,
-      options?.priority ?? 0,
-      deadlineMs,
-      options?.timeoutUs ?? 0,
-      STAGED | EXPLICIT,
-    )
+    let status = this.attributes ? this.#setAttributes(slot, generation, options) : 0
+    if (status >= 0) {
+      status = this.native.submit(
+        slot,
+        generation,
+        rows,
+        options?.priority ?? 0,
+        deadlineMs,
+        options?.timeoutUs ?? 0,
+        STAGED | EXPLICIT,
+      )
+    }
     if (status < 0) return Promise.resolve(this.failure(status))
     this.#slots.setGeneration(slot, generation)
     const pending = new Pending(this, options, view)
@@ -215,6 +269,8 @@ export class Port {
 
   /** Returns an idle slot; its extents go back to the slab. */
   giveSlot(slot: number): void {
+    // A request that was refused leaves its attributes: the next one of the slot may have none.
+    if (this.attributes) this.native.attributes?.(slot, this.#slots.generation(slot), '', '', 0, [])
     this.native.abandon(slot, this.#slots.generation(slot))
     this.#slots.put(slot)
   }
@@ -232,12 +288,23 @@ export class Port {
   #submit(slot: number, inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): number {
     const generation = this.#slots.generation(slot)
     const home = slot < this.#homeSlots && this.#writeHome(slot, inputs)
+    if (this.attributes) {
+      const status = this.#setAttributes(slot, generation, options)
+      if (status < 0) return status
+    }
     if (home && deadlineMs < 0 && options?.priority === undefined && options?.timeoutUs === undefined)
       return this.#submitHome(slot, generation)
     const rows = home ? 1 : this.#stage(slot, inputs)
     if (rows < 0) return rows
     const { priority = 0, timeoutUs = 0 } = options ?? {}
     return this.native.submit(slot, generation, rows, priority, deadlineMs, timeoutUs, home ? 0 : STAGED)
+  }
+
+  #setAttributes(slot: number, generation: number, options: InferOptions | undefined): number {
+    const attributes = attributesOf(options)
+    if (attributes === undefined) return 0
+    const { id, sequence, flags, parameters } = attributes
+    return this.native.attributes?.(slot, generation, id, sequence, flags, parameters) ?? 0
   }
 
   #runSync(slot: number, inputs: Inputs): number {
@@ -336,7 +403,7 @@ export class Port {
     }
   }
 
-  #track(pending: Pending, slot: number): void {
+  #track(pending: Tracked, slot: number): void {
     pending.slot = slot
     pending.generation = this.#slots.generation(slot)
     this.#pendings[slot] = pending
@@ -347,8 +414,8 @@ export class Port {
 
   // --- waiting for room ------------------------------------------------------------------------------------------------
 
-  #wait(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): Promise<Outputs> {
-    const pending = new Pending(this, options, undefined)
+  #wait(pending: Tracked, inputs: Inputs, deadlineMs: number): void {
+    const { options } = pending
     // Accessors of the inputs run in the context of their caller, not of whoever makes room.
     const retry = AsyncResource.bind((left: number): number => this.#retry(pending, inputs, left))
     const entry: Waiting = { pending, since: performance.now(), deadlineMs, retry }
@@ -358,10 +425,13 @@ export class Port {
       entry.timer = setTimeout(() => pending.settle(waitedTooLong()), Math.min(deadlineMs, 2 ** 31 - 1))
     }
     if (this.#inFlight === 0) this.#armWaitTimer()
-    return pending.outputs
   }
 
-  #retry(pending: Pending, inputs: Inputs, deadlineMs: number): number {
+  #retry(pending: Tracked, inputs: Inputs, deadlineMs: number): number {
+    return this.#trySubmit(pending, inputs, deadlineMs)
+  }
+
+  #trySubmit(pending: Tracked, inputs: Inputs, deadlineMs: number): number {
     const slot = this.takeSlot()
     if (slot < 0) return QUEUE_FULL
     let status = QUEUE_FULL
@@ -467,6 +537,11 @@ export class Port {
     const generation = reader.word(record, WORD.generation)
     const pending = this.#pendings[slot]
     if (pending === undefined || pending.generation !== generation) return
+    // The record of an end is that of its slot; those behind them are parts.
+    if (record >= this.#pendings.length) {
+      this.#part(record, pending)
+      return
+    }
     this.#pendings[slot] = undefined
     this.#inFlight--
     const result = this.#result(record, pending)
@@ -481,7 +556,17 @@ export class Port {
     pending.settle(result)
   }
 
-  #result(record: number, pending: Pending): Outputs | Failure {
+  /** One of the responses of a stream; what infer() gets of a model that should have sent one is passed over. */
+  #part(record: number, pending: Tracked): void {
+    if (pending.settled || !('part' in pending)) return
+    const stream = pending as StreamRequest
+    const part = this.#result(record, pending)
+    // A part that cannot be read is the end, as it is for infer().
+    if (part instanceof Failure) stream.giveUp(part)
+    else stream.part(part)
+  }
+
+  #result(record: number, pending: Tracked): Outputs | Failure {
     const reader = this.#reader
     if (reader.word(record, WORD.kind) === KIND.error) {
       const status = reader.word(record, WORD.status)
@@ -510,7 +595,7 @@ export class Port {
   }
 
   /** Gives up a request. Its slot goes back to the core when native code lets go of it. */
-  cancel(pending: Pending): void {
+  cancel(pending: Tracked): void {
     if (pending.slot < 0 || this.#pendings[pending.slot] !== pending) return
     if (!this.native.cancel(pending.slot, pending.generation)) return // its completion is on the way and frees the slot
     this.#pendings[pending.slot] = undefined
@@ -530,6 +615,12 @@ export class Port {
   #checkIdle(): void {
     if (this.inFlight > 0 || this.#idle.length === 0) return
     for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** Nothing new is taken; streams that nobody reads end. */
+  beginClosing(): void {
+    this.closing = true
+    for (const stream of this.#streams) stream.closing()
   }
 
   /** Resolves when nothing is in flight. */

@@ -1,12 +1,14 @@
 import { SubtenError } from './errors.js'
+import { checkAttributes } from './request-attributes.js'
 import type { InferOptions } from './types.js'
 
 /**
  * Checks the options of one request, before anything is done for it.
  *
- * @throws SubtenError INVALID_INPUT naming the option
+ * @param attributes whether the engine takes ids, sequences and parameters
+ * @throws SubtenError INVALID_INPUT naming the option, NOT_SUPPORTED for what the engine does not take
  */
-export function checkRequestOptions(options: InferOptions | undefined): void {
+export function checkRequestOptions(options: InferOptions | undefined, attributes: boolean): void {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null) throw wrong('the options of a request', 'an object', options)
   const { priority, timeoutUs, signal } = options
@@ -19,6 +21,7 @@ export function checkRequestOptions(options: InferOptions | undefined): void {
   if (signal !== undefined && !(signal instanceof AbortSignal) && !isSignal(signal)) {
     throw wrong('signal', 'an AbortSignal', signal)
   }
+  checkAttributes(options, attributes)
 }
 
 /** An AbortSignal of another realm or of a polyfill. */

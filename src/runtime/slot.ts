@@ -124,7 +124,7 @@ class ClaimedSlot implements Slot {
       throw new SubtenError('INVALID_INPUT', 'the slot is in flight; wait for its result before submitting it again')
     const { port } = claim
     if (port.closing) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
-    checkRequestOptions(options)
+    checkRequestOptions(options, port.attributes)
     const deadlineMs = budgetLeft(options?.deadlineMs)
     if (options?.signal?.aborted) throw options.signal.reason
     claim.recycle()

@@ -13,6 +13,8 @@ export interface Distribution {
 
 const EMPTY: Distribution = { values: [], counts: [], sum: 0, max: 0 }
 
+const NO_PAIRS = new Float64Array(0)
+
 /** Figures of a model as they were at one moment, exact enough to subtract another moment's. */
 export class Snapshot implements Stats {
   readonly requests: Stats['requests']
@@ -26,6 +28,8 @@ export class Snapshot implements Stats {
   readonly #batchCounts: readonly number[]
   readonly #distributions: readonly Distribution[]
   readonly #lateness: Distribution
+  /** Of the engine, by name. */
+  readonly #extra: ReadonlyMap<string, Distribution>
 
   constructor(
     counts: readonly number[],
@@ -35,11 +39,13 @@ export class Snapshot implements Stats {
     memory: readonly number[],
     running: Stats['running'],
     at: number,
+    extra: ReadonlyMap<string, Distribution>,
   ) {
     this.#counts = counts
     this.#batchCounts = batchCounts
     this.#distributions = distributions
     this.#lateness = lateness
+    this.#extra = extra
     const [submitted = 0, succeeded = 0, failed = 0, cancelled = 0, expired = 0, refused = 0] = counts
     const inFlight = Math.max(0, submitted - succeeded - failed - cancelled - expired)
     this.requests = { submitted, succeeded, failed, cancelled, expired, refused, inFlight }
@@ -52,7 +58,8 @@ export class Snapshot implements Stats {
       inPlace,
     }
     const stages = STAGES.map((stage, i) => [stage, summarise(distributions[i] ?? EMPTY)])
-    this.stages = Object.fromEntries(stages) as Record<Stage, StageSummary>
+    const engine = [...extra].map(([stage, distribution]) => [stage, summarise(distribution)])
+    this.stages = Object.fromEntries([...stages, ...engine]) as Record<Stage, StageSummary>
     this.eventLoop = summarise(lateness)
     this.memory = { bytes: memory[0] ?? 0, used: memory[1] ?? 0 }
     this.running = running
@@ -68,6 +75,7 @@ export class Snapshot implements Stats {
       native.memory,
       { batches: native.running[0] ?? 0, oldestMs: (native.running[1] ?? 0) / 1e6 },
       Date.now(),
+      new Map(native.extra?.names.map((name, i) => [name, fromPairs(native.extra?.stages[i] ?? NO_PAIRS)])),
     )
   }
 
@@ -83,6 +91,7 @@ export class Snapshot implements Stats {
       [this.memory.bytes, this.memory.used],
       this.running,
       this.at,
+      new Map([...this.#extra].map(([name, each]) => [name, subtract(each, previous.#extra.get(name) ?? EMPTY)])),
     )
   }
 }

@@ -16,6 +16,12 @@ export interface StageSummary {
 export const STAGES = ['inbox', 'queue', 'prepare', 'compute', 'publish', 'wake', 'resolve', 'total'] as const
 export type Stage = (typeof STAGES)[number]
 
+/** What an engine measures inside itself; Triton, from its trace of a request. Not part of the other stages' sum. */
+export type EngineStage = 'tritonQueue' | 'tritonInput' | 'tritonCompute' | 'tritonOutput'
+/** Every stage of a model, and those of its engine where it measures any. */
+export type StageSummaries = Readonly<Record<Stage, StageSummary>> &
+  Readonly<Partial<Record<EngineStage, StageSummary>>>
+
 /** How requests ended; `submitted` = the others + what is in flight. */
 export interface RequestCounts {
   readonly submitted: number
@@ -40,7 +46,7 @@ export interface Stats {
   }
   /** Batches that are in the engine now, and how long the oldest of them has been there: 0 when none runs. */
   readonly running: { readonly batches: number; readonly oldestMs: number }
-  readonly stages: Readonly<Record<Stage, StageSummary>>
+  readonly stages: StageSummaries
   /** How late timers of this thread fire: the delay of its event loop. */
   readonly eventLoop: StageSummary
   /** Memory of the model for tensors, bytes. */

@@ -57,11 +57,37 @@ export interface InferOptions {
   priority?: number
   /** Triton's per-request queue timeout, microseconds; counts only where the config sets allow_timeout_override. */
   timeoutUs?: number
+  /** Name of the request in logs and traces; engines that take request attributes (Triton) get it. */
   id?: string
+  /** The sequence that the request belongs to, for models with `sequence_batching`; NOT_SUPPORTED elsewhere. */
+  sequence?: Sequence
+  /** Parameters that the model reads with the request; NOT_SUPPORTED for engines that take none. */
+  parameters?: { readonly [name: string]: string | number | bigint | boolean }
   /** Adds `timing` to the result. */
   trace?: boolean
   /** BYTES outputs as Uint8Array[] instead of string[]. */
   bytes?: boolean
+}
+
+/** Requests that a model with state handles in order, on one instance. */
+export interface Sequence {
+  /** A whole number from 1 to 2^64 - 1, or a name of 1 to 128 bytes: the same for all requests of the sequence. */
+  id: number | bigint | string
+  /** The first request of the sequence. */
+  start?: boolean
+  /** The last request of the sequence. */
+  end?: boolean
+}
+
+/**
+ * The responses to one request, in order: `for await (const part of stream)`. Leaving the loop, `return()` and
+ * `throw()` cancel the request. The engine waits while 16 parts are unread.
+ */
+export interface ModelStream extends AsyncDisposable {
+  [Symbol.asyncIterator](): ModelStream
+  next(): Promise<IteratorResult<Outputs, undefined>>
+  return(): Promise<IteratorResult<Outputs, undefined>>
+  throw(error: unknown): Promise<IteratorResult<Outputs, undefined>>
 }
 
 export interface InferManyOptions extends InferOptions {
@@ -90,10 +116,47 @@ export interface Slot extends Disposable {
   release(): void
 }
 
+/**
+ * How `engine: 'triton'` works. All but `batching` belong to the server, which a process has once: models that name
+ * other values than the running server has are refused with CONFIG_INVALID.
+ */
+export interface TritonOptions {
+  /**
+   * Who batches: subten (default), whose batches Triton gets as one request each, or Triton's own scheduler, which gets
+   * every request alone. Models with sequences, ensembles, decoupled models, response caches, ragged and optional inputs
+   * are always batched by Triton.
+   */
+  batching?: 'subten' | 'triton'
+  /** Which models Triton loads: those that subten asks for (default), all of the repository, or all and what changes. */
+  control?: 'explicit' | 'none' | 'poll'
+  /** Folder with a folder for each backend; by default `backends` beside the folder of the library. */
+  backendDirectory?: string
+  /** What Triton writes to standard error; 'error' by default. */
+  logLevel?: 'error' | 'warning' | 'info' | 'verbose'
+  /** Whether Triton's rate limiter counts executions; 'off' by default. */
+  rateLimiter?: 'off' | 'execution_count'
+  /** A response cache, for models with `response_cache { enable: true }`: `{ name: 'local', settings: { size: 1048576 } }`. */
+  cache?: { readonly name: string; readonly settings: { readonly [key: string]: string | number | boolean } }
+  /** Folder with the libraries of caches; by default `caches` beside the folder of the library. */
+  cacheDirectory?: string
+  /** Threads that load models; Triton's own default where absent. */
+  modelLoadThreads?: number
+  /** Refuse models whose config.pbtxt is not complete, instead of completing it; false by default. */
+  strictConfig?: boolean
+  /** Seconds that Triton waits for requests when it stops; 5 by default. */
+  exitTimeoutSeconds?: number
+  /** The Python of the Python backend: an interpreter, or the folder of a virtual environment (with numpy). */
+  python?: string
+  /** Settings of backends by their names, as `--backend-config` takes them; '' stands for all backends. */
+  backendConfig?: { readonly [backend: string]: { readonly [key: string]: string | number | boolean } }
+}
+
 export interface LoadOptions {
   engine?: 'onnxruntime' | 'null' | 'triton' | 'tensorrt'
   /** Path of the engine's library, instead of the search. */
   engineLibrary?: string
+  /** How Triton works, for models of its engine. */
+  triton?: TritonOptions
   version?: number | string
   wake?: 'auto' | 'latency' | 'powersave'
   slo?: { p99Ms: number }
@@ -106,6 +169,58 @@ export interface LoadOptions {
   parameters?: { readonly [name: string]: string | number | boolean }
   /** Every config.pbtxt setting by its own name. */
   readonly [setting: string]: unknown
+}
+
+/** Options of every load from a repository. */
+export type RepositoryOptions = LoadOptions
+
+/** Options of one load from a repository, over those of the repository. */
+export interface RepositoryLoadOptions extends LoadOptions {
+  /** Settings of config.pbtxt by their own names, laid over those of the file. */
+  config?: { readonly [setting: string]: unknown }
+  /** What Triton takes instead of the model's files: paths in the model's directory (`1/model.py`) and their bytes. */
+  files?: { readonly [path: string]: Uint8Array }
+}
+
+/** One model of a repository. */
+export interface RepositoryEntry {
+  readonly name: string
+  /** The version that is loaded, or would be; '' where that is not known. */
+  readonly version: string
+  readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE' | 'UNLOADED'
+  /** Why the model is unavailable; '' otherwise. */
+  readonly reason: string
+  readonly engine: string
+}
+
+/** A directory of models, to load and unload them by name. */
+export interface Repository extends AsyncDisposable {
+  /** Absolute. */
+  readonly path: string
+  /** The models of the directory, by name. */
+  index(): RepositoryEntry[]
+  /**
+   * Loads a model, or loads it anew: the model before serves until the new one is ready and is drained then, except in
+   * Triton, which has a model once and drains it first. One version of a model at a time.
+   */
+  load(name: string, options?: RepositoryLoadOptions): Promise<Model>
+  /** The loaded model; MODEL_NOT_FOUND where it is not loaded. */
+  model(name: string): Model
+  /** Drains and closes the model; nothing happens where it is not loaded. */
+  unload(name: string): Promise<void>
+  /** In the form of the KServe protocol. */
+  metadata(name: string): Promise<object>
+  /** The completed configuration, in Triton's names. */
+  config(name: string): Promise<object>
+  /** Triton's statistics of one model or of all; NOT_SUPPORTED for models of other engines. */
+  statistics(name?: string): Promise<object>
+  /** Triton's metrics in Prometheus's text format; '' while no model of Triton was loaded. */
+  metricsText(): Promise<string>
+  live(): Promise<boolean>
+  /** Nothing is loading, and Triton, where it runs, is ready. */
+  ready(): Promise<boolean>
+  /** Unloads every model. */
+  close(): Promise<void>
 }
 
 /** What a process-wide registry knows a loaded model by; may be posted to worker threads. */
@@ -123,6 +238,8 @@ export interface Model extends AsyncDisposable {
   readonly maxBatchSize: number
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** The model answers a request with any number of responses: read them with stream(); infer() is NOT_SUPPORTED. */
+  readonly decoupled: boolean
   /** Facts from the model file: producer, description and the like. */
   readonly metadata: Readonly<Record<string, string>>
   /** Labels of an output, from its label_filename; undefined where it has none. */
@@ -134,6 +251,12 @@ export interface Model extends AsyncDisposable {
   inferSync(inputs: Inputs, options?: { bytes?: boolean; trace?: boolean }): Outputs
   inferMany(rows: readonly Inputs[], options: InferManyOptions & { onError: 'settle' }): Promise<Settled<Outputs>[]>
   inferMany(rows: readonly Inputs[], options?: InferManyOptions): Promise<Outputs[]>
+  /**
+   * Sends one request and returns its responses as they come: 0 to n of a decoupled model, one of any other. The request
+   * is sent at once, and inputs may be used again. `deadlineMs` is the budget of the whole stream: when it has passed,
+   * the stream ends with DEADLINE_EXCEEDED. Errors of the request come from the stream, errors of the arguments too.
+   */
+  stream(inputs: Inputs, options?: InferOptions): ModelStream
   claim(options?: ClaimOptions): Promise<Slot>
   tryClaim(options?: Omit<ClaimOptions, 'signal'>): Slot | null
   stats(): Stats

@@ -1,7 +1,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { FastifyInstance } from 'fastify'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import { STAGES, type StageSummary } from '../runtime/stats.js'
+import { engineCall } from '../runtime/engine-call.js'
+import type { StageSummary } from '../runtime/stats.js'
+import { mergeMetrics } from './merge-metrics.js'
 import type { ModelHost } from './model-host.js'
 import type { ProtocolOptions } from './protocol-options.js'
 
@@ -37,8 +39,15 @@ export async function metrics(app: FastifyInstance, { models }: ProtocolOptions)
     }
     lateness.reset()
     publish()
-    return reply.type(registry.contentType).send(await registry.metrics())
+    const own = await registry.metrics()
+    return reply.type(registry.contentType).send(mergeMetrics(own, await tritonMetrics(models)))
   })
+}
+
+/** What Triton's core measures; '' where no model of it is loaded. A scrape never fails for it. */
+async function tritonMetrics(models: ModelHost): Promise<string> {
+  if (!models.models().some((model) => model.engine === 'triton')) return ''
+  return engineCall('triton', 'metrics').catch(() => '')
 }
 
 /** Metrics whose values are read from `model.stats()` at each scrape; returns the function that reads them. */
@@ -93,8 +102,7 @@ function modelMetrics(registry: Registry, models: ModelHost): () => void {
       inPlace.set(of, s.batches.inPlace)
       running.set(of, s.running.batches)
       oldest.set(of, s.running.oldestMs / 1000)
-      for (const name of STAGES) {
-        const summary = s.stages[name]
+      for (const [name, summary] of Object.entries(s.stages)) {
         for (const [quantile, key] of QUANTILES) stage.set({ ...of, stage: name, quantile }, summary[key] / 1e6)
         stageSum.set({ ...of, stage: name }, sum(summary) / 1e6)
         stageCount.set({ ...of, stage: name }, summary.count)

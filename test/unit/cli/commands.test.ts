@@ -67,6 +67,18 @@ describe('subten inspect', () => {
 })
 
 describe('subten infer', () => {
+  it('prints each response of a decoupled model as it comes', async () => {
+    const y = { name: 'y', datatype: 'FP32', shape: [1] } as const
+    const models = {
+      parts: () => fakeModel({ inputs: [], outputs: [y] }, { decoupled: true, parts: 2, outputs: { y: [7] } }),
+    }
+    const text = await subten(['infer', 'parts', '-'], { models, stdin: Buffer.from('{}') })
+    expect(text).toMatchObject({ code: 0, err: '2 parts' })
+    expect(text.out).toContain('part 1\ny FP32 [1]\n  7')
+    const json = await subten(['infer', 'parts', '-', '--format', 'json'], { models, stdin: Buffer.from('{}') })
+    expect(json.out.split('\n').map((line) => JSON.parse(line).part)).toEqual([0, 1])
+  })
+
   it('takes tensors by name, flat or nested, and a KServe request', async () => {
     const ask = async (json: string) => {
       const ran = await subten(['infer', 'models/vector', '--json', file('in.json', json), '--format', 'json'])

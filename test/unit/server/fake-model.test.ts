@@ -78,4 +78,28 @@ describe('fakeModel', () => {
     await expect(model.infer({ x: new Float32Array(2) })).rejects.toMatchObject({ code: 'MODEL_CLOSED' })
     expect(() => model.tryClaim()).toThrow(/closed/)
   })
+
+  it('streams as many parts as it is told, or those of a generator, and counts how each stream ended', async () => {
+    const model = fakeModel({ inputs: [], outputs: [y] }, { parts: 3, outputs: { y: [1, 2] } })
+    let seen = 0
+    for await (const part of model.stream({})) seen += part.y?.toFloat32()[1] ?? 0
+    expect(seen).toBe(6)
+    for await (const _ of model.stream({})) break
+    const signal = AbortSignal.abort('no')
+    await expect(model.stream({}, { signal }).next()).rejects.toBe('no')
+    expect(model.stats().requests).toMatchObject({ submitted: 2, succeeded: 1, cancelled: 1, inFlight: 0 })
+    const counting = fakeModel(
+      { inputs: [], outputs: [y] },
+      {
+        decoupled: true,
+        async *parts() {
+          for (let i = 0; i < 2; i++) yield { y: [i, i] }
+        },
+      },
+    )
+    await expect(counting.infer({})).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
+    const first = []
+    for await (const part of counting.stream({})) first.push(part.y?.toFloat32()[0])
+    expect(first).toEqual([0, 1])
+  })
 })

@@ -192,6 +192,8 @@ class Engine {
   // Control of an engine that is a server of its own: `method` and its arguments, which may be bytes; the answer is
   // text.
   virtual Status call(std::string_view method, std::span<const std::string> arguments, std::string* answer);
+  // Opening a model may load further libraries, which register exit handlers of their own.
+  virtual bool loads_libraries() const noexcept { return false; }
   // The process exits. `idle`: no run is on, and none will begin; otherwise they were waited for long enough. Stops
   // what static destructors of the engine's library would trip over, soon. False: the process must end without them.
   virtual bool stop_at_exit(bool /*idle*/) noexcept { return true; }

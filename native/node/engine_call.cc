@@ -26,8 +26,8 @@ class CallWorker final : public Napi::AsyncWorker {
   void Execute() override {
     try {
       status_ = engine_->call(method_, arguments_, &answer_);
-      // A call may have loaded the engine's library: our exit handler runs before those that it registered.
-      if (status_.is_ok() && method_ == "start") register_exit_handler();
+      // Our exit handler runs before those that libraries have registered meanwhile.
+      if (method_ == "start" || method_ == "load") register_exit_handler();
     } catch (...) {
       status_ = Status::quiet(Code::kOutOfMemory, "there was no memory left for a call of the engine");
     }

@@ -42,6 +42,7 @@ class OpenWorker final : public Napi::AsyncWorker {
     // After the library's own exit handlers were registered, so that ours runs before them.
     register_exit_handler();
     status_ = engine_->open(options_, &model_);
+    if (engine_->loads_libraries()) register_exit_handler();
   }
 
   void OnOK() override {

@@ -7,7 +7,7 @@ import { STORAGE } from '../../src/runtime/datatype.js'
 import type { LoadOptions, Model, Outputs } from '../../src/runtime/types.js'
 import { closedAfter } from '../unit/runtime/loaded.js'
 
-export const REPOSITORY = resolve('models-triton')
+export const REPOSITORY = resolve('models')
 const { files } = tritonFiles()
 
 /** Tests that need Triton's library, and these models of the repository; reported as skipped where they are not there. */
@@ -19,7 +19,7 @@ export function withTriton(name: string, models: readonly string[], tests: () =>
 /** Whether Triton has a Python environment for its Python backend. */
 export const python = files?.python
 
-/** A model of `models-triton`, closed after the test. */
+/** A model of `models`, closed after the test. */
 export async function triton(name: string, options: LoadOptions = {}): Promise<Model> {
   return closedAfter((await load(`${REPOSITORY}/${name}`, { engine: 'triton', ...options })) as Model)
 }

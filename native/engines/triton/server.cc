@@ -124,6 +124,10 @@ Status TritonServer::start(const TritonSettings& settings) {
   }
   control_ = settings_.count("control") != 0 ? settings_["control"] : std::string(default_server_setting("control"));
   const std::string repository = real_path(setting(settings, "repository"));
+  // For scripts/triton-stub.sh, which starts the processes of the Python backend: they inherit it.
+  if (const std::string python = setting(settings, "python"); !python.empty()) {
+    ::setenv("SUBTEN_TRITON_PYTHON", python.c_str(), 1);
+  }
   TRITONSERVER_ServerOptions* options = nullptr;
   Status status = make_server_options(settings_, folder_, repository, &options);
   if (!status.is_ok()) return status;
@@ -182,7 +186,7 @@ std::shared_ptr<TritonServer::Used> TritonServer::used(const std::string& name) 
   return entry;
 }
 
-Status TritonServer::use_model(const std::string& name, const std::string& config) {
+Status TritonServer::use_model(const std::string& name, const std::string& config, bool is_loaded) {
   const std::shared_ptr<Used> entry = used(name);
   std::lock_guard lock(entry->mutex);
   if (entry->users > 0 && entry->config != config) {
@@ -192,10 +196,11 @@ Status TritonServer::use_model(const std::string& name, const std::string& confi
                              "load it with the same options, or close it first");
   }
   if (entry->users == 0) {
-    if (control_ == "explicit") {
+    if (control_ == "explicit" && !is_loaded) {
       Status status = load(name, config, {});
       if (!status.is_ok()) return status;
     } else if (!model_ready(name, -1)) {
+      if (is_loaded) return Status::error(Code::kModelNotFound, "Triton has not loaded model '" + name + "'");
       return Status::error(Code::kModelNotFound, "the Triton server of this process, started with control: " +
                                                      control_ + ", has no model '" + name + "' that is ready");
     }

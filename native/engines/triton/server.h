@@ -35,7 +35,8 @@ class TritonServer {
 
   // Loads a model, or shares it with those who have loaded it with the same `config` (JSON of a ModelConfig that
   // replaces the file's; "": the file's). Each success wants one release_model().
-  Status use_model(const std::string& name, const std::string& config);
+  // `is_loaded`: load() was called for it, with files perhaps.
+  Status use_model(const std::string& name, const std::string& config, bool is_loaded = false);
   // Unloads the model with its last user, and waits until Triton has let it go, for some seconds at most.
   void release_model(const std::string& name) noexcept;
 

@@ -59,6 +59,7 @@ class TritonEngine final : public Engine {
   Status open(const EngineOptions& options, std::unique_ptr<EngineModel>* out) override {
     return open_triton_model(options, out);
   }
+  bool loads_libraries() const noexcept override { return true; }
   bool stop_at_exit(bool idle) noexcept override {
     // Triton does not let a model go while a request object of it exists.
     if (idle) TritonModel::drop_all_requests();

@@ -75,7 +75,7 @@ Status open_triton_model(const EngineOptions& options, std::unique_ptr<EngineMod
   Status status = TritonServer::acquire(options.settings, &server);
   if (!status.is_ok()) return status;
   auto model = std::make_unique<TritonModel>(server, name);
-  status = server->use_model(name, find_setting(options, "config"));
+  status = server->use_model(name, find_setting(options, "config"), find_setting(options, "loaded") == "true");
   if (!status.is_ok()) return status;
   model->in_use_ = true;
   status = model->describe(find_setting(options, "version"));

@@ -72,7 +72,7 @@ function compiler() {
 const digits = (value) => (value >= 100 ? 0 : value >= 10 ? 1 : 2)
 export const number = (value) =>
   value.toLocaleString('en-US', { maximumFractionDigits: digits(value), minimumFractionDigits: digits(value) })
-export const micros = (us) => (us >= 1000 ? `${number(us / 1000)} ms` : `${number(us)} µs`)
+export const micros = (us) => (us === undefined ? '–' : us >= 1000 ? `${number(us / 1000)} ms` : `${number(us)} µs`)
 const perSecond = (rate) => (rate === undefined ? '–' : `${Math.round(rate).toLocaleString('en-US')}/s`)
 
 /**

@@ -10,9 +10,14 @@ import { loadSync } from '@grpc/proto-loader'
 import { Pool } from 'undici'
 import { at } from '../scripts/step.mjs'
 
-export const TREE = process.env.SUBTEN_TRITON_TREE ?? at('.cache/triton')
+const TREE = at('.cache/triton')
+/** Where the native build leaves our backends. */
+export const BACKENDS = at('build/Release/triton-backends')
 export const LIBRARY = join(TREE, 'lib', 'libtritonserver.so')
-export const isInstalled = () => existsSync(LIBRARY) && existsSync(join(TREE, 'backends', 'subten_identity'))
+export const isInstalled = () => existsSync(LIBRARY) && existsSync(join(BACKENDS, 'subten_identity'))
+
+/** Our backend's ONNX Runtime, for the binary and for this process: the one that subten has. */
+process.env.SUBTEN_ONNXRUNTIME_LIBRARY ??= at('npm/onnxruntime-linux-x64/lib/libsubten_onnxruntime.so.1')
 
 /** A repository with `identity` (echoes FP32 [64]) and, where the backend for it is there, `digits_triton`. */
 export function makeRepository() {
@@ -41,7 +46,7 @@ instance_group [ { count: 1 kind: KIND_CPU } ]
 `,
   )
   const digits = at('models', 'digits_triton')
-  if (existsSync(join(TREE, 'backends', 'subten_onnxruntime'))) {
+  if (existsSync(join(BACKENDS, 'subten_onnxruntime'))) {
     cpSync(digits, join(folder, 'digits_triton'), { recursive: true })
   }
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
@@ -60,7 +65,7 @@ export async function startServer(repository) {
   const [http, rpc] = [await freePort(), await freePort()]
   const args = [
     `--model-repository=${repository}`,
-    `--backend-directory=${join(TREE, 'backends')}`,
+    `--backend-directory=${BACKENDS}`,
     '--http-address=127.0.0.1',
     `--http-port=${http}`,
     '--grpc-address=127.0.0.1',

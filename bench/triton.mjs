@@ -19,7 +19,15 @@ import {
 } from './measure.mjs'
 import { buildPrograms, runProgram } from './programs.mjs'
 import { figureLine, ratioLine } from './report.mjs'
-import { grpcClient, httpClient, isInstalled, LIBRARY, makeRepository, startServer } from './triton-server.mjs'
+import {
+  BACKENDS,
+  grpcClient,
+  httpClient,
+  isInstalled,
+  LIBRARY,
+  makeRepository,
+  startServer,
+} from './triton-server.mjs'
 
 const COUNT = rounds(11)
 const MS = millis(800)
@@ -50,7 +58,11 @@ export default async function measure() {
 }
 
 const engine = (folder, name, triton = {}) =>
-  load(`${folder}/${name}`, { engine: 'triton', engineLibrary: LIBRARY, triton })
+  load(`${folder}/${name}`, {
+    engine: 'triton',
+    engineLibrary: LIBRARY,
+    triton: { backendDirectory: BACKENDS, ...triton },
+  })
 
 async function oneAtATime(folder, server, { lines, rows, raw }) {
   const rowsOf = randomRows(64, 64, 1)
@@ -63,7 +75,7 @@ async function oneAtATime(folder, server, { lines, rows, raw }) {
     'in process': timed(() => model.infer({ INPUT0: next() })),
     HTTP: timed(() => http.call(next())),
     gRPC: timed(() => rpc.call(next())),
-    'C++': () => runProgram('triton_floor', [LIBRARY, folder, 'identity_alone', MS * 5, 'epoll']),
+    'C++': () => runProgram('triton_floor', [LIBRARY, folder, 'identity_alone', MS * 5, BACKENDS, 'epoll']),
   }
   const found = await interleave(contenders, COUNT, (run) => run())
   const times = Object.fromEntries(['in process', 'HTTP', 'gRPC'].map((name) => [name, quantiles(found[name])]))

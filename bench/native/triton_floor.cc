@@ -1,7 +1,7 @@
 // What Triton's core itself asks for one request at a time, from C++ through the same functions, with nothing of Node
 // and nothing of subten's executor in it.
 //
-//   triton_floor LIBRARY REPOSITORY MODEL ROUND_TRIPS [epoll]   →  {"n":…,"p50_ns":…,"p99_ns":…}
+//   triton_floor LIBRARY REPOSITORY MODEL ROUND_TRIPS BACKENDS [epoll]   →  {"n":…,"p50_ns":…,"p99_ns":…}
 //
 // One FP32 input INPUT0 [1, 64] and one output; the request object and both buffers are used again, the response writes
 // into ours. Main sleeps in a futex until response and request have come back; with "epoll" it is woken by an eventfd,
@@ -89,9 +89,10 @@ void answered(TRITONSERVER_InferenceResponse* response, uint32_t flags, void*) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) return std::fprintf(stderr, "usage: triton_floor LIBRARY REPOSITORY MODEL ROUND_TRIPS [epoll]\n"), 2;
+  if (argc < 6)
+    return std::fprintf(stderr, "usage: triton_floor LIBRARY REPOSITORY MODEL ROUND_TRIPS BACKENDS [epoll]\n"), 2;
   const auto count = static_cast<uint32_t>(std::atoi(argv[4]));
-  by_epoll = argc > 5 && std::string(argv[5]) == "epoll";
+  by_epoll = argc > 6 && std::string(argv[6]) == "epoll";
   event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   const int poll = epoll_create1(EPOLL_CLOEXEC);
   epoll_event interest{};
@@ -100,7 +101,9 @@ int main(int argc, char** argv) {
 
   std::shared_ptr<TritonServer> server;
   Status status = load_triton(argv[1]);
-  if (status.is_ok()) status = TritonServer::acquire({{"repository", argv[2]}, {"log_level", "none"}}, &server);
+  if (status.is_ok())
+    status = TritonServer::acquire({{"repository", argv[2]}, {"backend_directory", argv[5]}, {"log_level", "none"}},
+                                   &server);
   if (status.is_ok()) status = server->use_model(argv[3], "");
   if (!status.is_ok()) return std::fprintf(stderr, "triton_floor: %s\n", status.message.c_str()), 1;
 

@@ -84,7 +84,7 @@ export function serverSettings(options: TritonOptions, files: TritonFiles): Sett
     ['model_load_threads', options.modelLoadThreads],
     ['strict_config', options.strictConfig],
     ['exit_timeout_s', options.exitTimeoutSeconds],
-    ['python', options.python ?? files.python],
+    ['python', options.python],
     ['backend_config', lines.join('\n')],
   ]
   return all.flatMap(([key, value]) => (value === undefined || value === '' ? [] : [[key, String(value)] as const]))

@@ -16,22 +16,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path tree() {
-  const char* given = std::getenv("SUBTEN_TRITON_TREE");
-  return given != nullptr ? fs::path(given) : fs::path(SUBTEN_SOURCE_DIR) / ".cache/triton";
-}
+const fs::path library = fs::path(SUBTEN_SOURCE_DIR) / ".cache/triton/lib/libtritonserver.so";
+const fs::path backends = fs::path(SUBTEN_SOURCE_DIR) / "build/Release/triton-backends";
 
 // A model repository of its own for each test.
 class Triton : public testing::Test {
  protected:
   void SetUp() override {
-    if (!fs::exists(tree() / "backends/subten_identity/libtriton_subten_identity.so")) {
-      GTEST_SKIP() << "there is no Triton with our test backend in " << tree();
+    if (!fs::exists(library) || !fs::exists(backends / "subten_identity")) {
+      GTEST_SKIP() << "there is no Triton in " << library << ", or no backend of ours in " << backends;
     }
     std::string pattern = (fs::temp_directory_path() / "subten-triton-XXXXXX").string();
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     repository_ = pattern;
-    ASSERT_TRUE(find_engine("triton")->ensure_loaded((tree() / "lib/libtritonserver.so").string()).is_ok());
+    ASSERT_TRUE(find_engine("triton")->ensure_loaded(library.string()).is_ok());
   }
   void TearDown() override {
     if (!repository_.empty()) fs::remove_all(repository_);
@@ -49,7 +47,10 @@ class Triton : public testing::Test {
   }
   EngineOptions options(const std::string& name) {
     EngineOptions options;
-    options.settings = {{"repository", repository_.string()}, {"model", name}, {"log_level", "none"}};
+    options.settings = {{"repository", repository_.string()},
+                        {"model", name},
+                        {"backend_directory", backends.string()},
+                        {"log_level", "none"}};
     return options;
   }
   std::unique_ptr<EngineModel> open(const std::string& name) {

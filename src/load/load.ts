@@ -12,6 +12,7 @@ import { unsupportedSettings } from '../repository/unsupported.js'
 import { addon, type NativeModelHandle, type NativeTensor, succeeded } from '../runtime/binding.js'
 import { DATATYPES, type Datatype } from '../runtime/datatype.js'
 import { engineCall } from '../runtime/engine-call.js'
+import { publishEngineLog } from '../runtime/engine-log.js'
 import { SubtenError } from '../runtime/errors.js'
 import { type ModelInfo, NativeModel } from '../runtime/model.js'
 import type { ModelAt } from '../runtime/models.js'
@@ -70,6 +71,7 @@ export async function loadModel(path: string, options: LoadOptions, files?: Mode
   const engine = options.engine ?? located.engine.engine
   const changed = Object.keys(overrides).length > 0
   const plan = engine === 'triton' ? tritonPlan(located, options, changed, files !== undefined) : undefined
+  if (plan !== undefined) publishEngineLog()
   if (files !== undefined) await loadFiles(located, plan, files)
   const handle = await openModel(located, engine, options, plan)
   return openCore(located, engine, handle, options)

@@ -5,6 +5,7 @@ import { suggestion } from '../repository/field-path.js'
 import { isInnerPath, isModelName } from '../repository/names.js'
 import { type ListedModel, listModels } from '../repository/repository.js'
 import { engineCall } from '../runtime/engine-call.js'
+import { publishEngineLog } from '../runtime/engine-log.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { NativeModel } from '../runtime/model.js'
 import type {
@@ -201,6 +202,7 @@ class ModelRepository implements Repository {
       const lines = [['repository', this.path] as const, ...settings].flatMap(([key, value]) =>
         value.split('\n').map((line) => `${key}=${line}`),
       )
+      publishEngineLog()
       await engineCall('triton', 'start', lines.join('\n'), files.library)
     }
     this.#triton ??= start().catch((error: unknown) => {

@@ -110,6 +110,8 @@ export interface NativeAddon {
   engines(): (NativeStatus & { name: string; version: string; library: string })[]
   cpus(): { online: number; affinity: number; quota: number; used: number; throttled: number }
   layout(): Record<string, number> & { datatypes: string[] }
+  /** `level`: 0 error, 1 warning, 2 info, 3 verbose. */
+  onEngineLog(listener: (engine: string, level: number, source: string, message: string) => void): void
   openModel(options: object): Promise<NativeModelHandle | NativeStatus>
   createPort(handle: object, options: object, onWake: () => void): NativePort | NativeStatus
   /** A control call of an engine, on a thread of its own. */

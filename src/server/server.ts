@@ -1,9 +1,11 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyPluginAsync,
   type FastifyReply,
 } from 'fastify'
+import type { LogEvent } from '../runtime/engine-log.js'
 import { InFlight } from './in-flight.js'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.js'
 import { metrics } from './metrics.js'
@@ -55,6 +57,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   const protocol: ProtocolOptions = { models, limits, accepting: () => stopping === undefined }
 
   inFlight.watch(app)
+  logEngines(app)
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     if (stopping) reply.header('connection', 'close')
@@ -90,6 +93,18 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       return stopping
     },
   }
+}
+
+/** What engines log goes to the server's log. */
+function logEngines(app: FastifyInstance): void {
+  const write = (event: unknown): void => {
+    const { engine, level, source, message } = event as LogEvent
+    app.log[level]({ engine, source }, message)
+  }
+  subscribe('subten:log', write)
+  app.addHook('onClose', async () => {
+    unsubscribe('subten:log', write)
+  })
 }
 
 function isLogger(logger: NonNullable<ServerOptions['logger']>): logger is FastifyBaseLogger {

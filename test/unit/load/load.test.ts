@@ -68,7 +68,8 @@ it.each<[string, LoadOptions, RegExp]>([
 
 it('slo is NOT_SUPPORTED in this version, and so are engines that are not there', async () => {
   expect(await rejection(load('models/mlp', { slo: { p99Ms: 5 } }))).toMatchObject({ code: 'NOT_SUPPORTED' })
-  expect(await rejection(load('models/mlp', { engine: 'triton' }))).toMatchObject({ code: 'ENGINE_NOT_FOUND' })
+  const nowhere = { engine: 'triton', engineLibrary: '/nowhere/libtritonserver.so' } as const
+  expect(await rejection(load('models/mlp', nowhere))).toMatchObject({ code: 'ENGINE_NOT_FOUND' })
   const unknown = await rejection(load('models/mlp', { engine: 'magic' as 'null' }))
   expect(unknown).toMatchObject({ code: 'ENGINE_NOT_FOUND', message: expect.stringContaining("'magic'") })
 })

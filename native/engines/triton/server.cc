@@ -1,7 +1,6 @@
 #include "engines/triton/server.h"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <cstdlib>
@@ -9,6 +8,7 @@
 #include <new>
 #include <thread>
 
+#include "engines/triton/dead_children.h"
 #include "engines/triton/json.h"
 #include "engines/triton/server_options.h"
 
@@ -17,6 +17,9 @@ namespace {
 
 // How long release_model() waits for Triton to let a model go.
 constexpr auto kUnloadPatience = std::chrono::seconds(5);
+// How often a load looks for a process that has died, and how many times it must find one.
+constexpr auto kLook = std::chrono::milliseconds(100);
+constexpr int kLooks = 10;
 constexpr auto kExitPatience = std::chrono::milliseconds(2000);
 
 // Process-wide and never destroyed. `lifetime` is held while a server is started or stopped: there is never more than
@@ -255,7 +258,49 @@ bool TritonServer::gone(const std::string& name) const {
   return true;
 }
 
+// Triton waits without end for a process of its Python backend that dies while it starts. So the load has a thread, and
+// is given up when such a process has been dead for a second and Triton has not noticed.
 Status TritonServer::load(const std::string& name, const std::string& config, std::span<const std::string> files) {
+  {
+    std::lock_guard lock(mutex_);
+    if (stuck_.count(name) != 0) {
+      return Status::error(Code::kModelInvalid,
+                           "Triton still waits for a process of model '" + name +
+                               "' that died while it started; it can be loaded again in another process of yours");
+    }
+  }
+  const std::set<pid_t> before = dead_python_stubs();
+  auto loaded = std::make_shared<std::promise<Status>>();
+  std::future<Status> answer = loaded->get_future();
+  std::vector<std::string> copies(files.begin(), files.end());
+  // It holds the server: one that has a load that never returns is never stopped, since that would not return either.
+  std::thread([self = shared_from_this(), loaded, name, config, copies = std::move(copies)]() mutable {
+    Status status;
+    try {
+      status = self->load_once(name, config, copies);
+    } catch (...) {
+      status = Status::quiet(Code::kOutOfMemory, "no memory to load a model");
+    }
+    self.reset();
+    loaded->set_value(std::move(status));
+  }).detach();
+  for (int dead_for = 0; answer.wait_for(kLook) != std::future_status::ready;) {
+    const std::set<pid_t> now = dead_python_stubs();
+    const bool died = std::any_of(now.begin(), now.end(), [&](pid_t pid) { return before.count(pid) == 0; });
+    dead_for = died ? dead_for + 1 : 0;
+    if (dead_for < kLooks) continue;
+    std::lock_guard lock(mutex_);
+    stuck_.insert(name);
+    return Status::error(Code::kModelInvalid,
+                         "Triton cannot load model '" + name +
+                             "': the process of its Python backend ended while it started. Its Python environment is "
+                             "broken, or model.py ended the process: `subten doctor` tries the environment");
+  }
+  return answer.get();
+}
+
+Status TritonServer::load_once(const std::string& name, const std::string& config,
+                               const std::vector<std::string>& files) {
   const bool plain = config.empty() && files.empty();
   if (!plain && triton().ServerLoadModelWithParameters == nullptr) {
     return Status::error(Code::kEngineVersion, "this Triton library cannot load a model with another configuration");

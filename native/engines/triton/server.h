@@ -18,7 +18,7 @@ namespace subten {
 
 using TritonSettings = std::vector<std::pair<std::string, std::string>>;
 
-class TritonServer {
+class TritonServer : public std::enable_shared_from_this<TritonServer> {
  public:
   // The running server, or a new one that is started with `settings`; `library` must be loaded. The repository that
   // `settings` names is added to it. kConfigInvalid when the server that runs was started with other values.
@@ -61,6 +61,7 @@ class TritonServer {
   };
 
   TritonServer() = default;
+  Status load_once(const std::string& name, const std::string& config, const std::vector<std::string>& files);
   Status start(const TritonSettings& settings);
   Status conflict(const TritonSettings& settings) const;
   Status add_repository(const std::string& path);
@@ -76,6 +77,7 @@ class TritonServer {
   std::mutex mutex_;
   std::set<std::string> repositories_;
   std::map<std::string, std::shared_ptr<Used>> used_;
+  std::set<std::string> stuck_;  // models whose load never returned
 };
 
 // What a failure to load means, with what to do about it.

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { REPOSITORY, withTriton } from './triton.js'
+import { files, REPOSITORY, withTriton } from './triton.js'
 
 const setup = `
   import { load } from './dist/index.js'
@@ -33,7 +36,7 @@ function run(script: string, up?: (kill: (signal: NodeJS.Signals) => void) => vo
     child.stderr.on('data', listen)
     child.on('close', (code, signal) => {
       clearTimeout(timer)
-      resolve({ code, signal, ms: performance.now() - since, text: text.slice(-500) })
+      resolve({ code, signal, ms: performance.now() - since, text: text.slice(-2000) })
     })
   })
 }
@@ -71,5 +74,26 @@ withTriton('a process', ['add_sub_py', 'repeat_py'], () => {
   it('that gets SIGTERM ends', async () => {
     const ended = await run(`${setup}; for (let i = 0; i < 8; i++) loop()`, (kill) => setTimeout(kill, 100, 'SIGTERM'))
     expect(ended.signal).toBe('SIGTERM')
+  })
+
+  it('whose Python backend has a stub that dies at once says so twice and ends', { timeout: 40_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'subten-dead-stub-'))
+    try {
+      cpSync(join(files?.backendDirectory ?? '', 'python'), join(folder, 'python'), { recursive: true })
+      const stub = join(folder, 'python', 'triton_python_backend_stub')
+      rmSync(stub)
+      writeFileSync(stub, '#!/bin/sh\nexit 1\n', { mode: 0o755 })
+      const ended = await run(`
+        import { load } from './dist/index.js'
+        const options = { engine: 'triton', triton: { backendDirectory: '${folder}' } }
+        for (let i = 0; i < 2; i++) {
+          await load('${REPOSITORY}/add_sub_py', options).catch((error) => console.log(error.code, error.message))
+        }
+      `)
+      expect(ended).toMatchObject({ code: 0, signal: null })
+      expect(ended.text).toMatch(/MODEL_INVALID .*ended while it started[^]*MODEL_INVALID .*still waits/)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })

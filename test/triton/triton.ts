@@ -8,7 +8,7 @@ import type { LoadOptions, Model, Outputs } from '../../src/runtime/types.js'
 import { closedAfter } from '../unit/runtime/loaded.js'
 
 export const REPOSITORY = resolve('models')
-const { files } = tritonFiles()
+export const { files } = tritonFiles()
 
 /** Tests that need Triton's library, and these models of the repository; reported as skipped where they are not there. */
 export function withTriton(name: string, models: readonly string[], tests: () => void): void {

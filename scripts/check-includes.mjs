@@ -15,7 +15,7 @@ const allowed = {
   'engines/engine.h': ['memory', 'metrics'],
   'engines/common': [],
   'engines/registry': ['engines', 'memory'],
-  triton_backend: ['engines/engine.h', 'engines/onnxruntime', 'memory', 'metrics'],
+  triton_backend: ['engines/engine.h', 'engines/common', 'engines/onnxruntime', 'memory', 'metrics'],
   node: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines'],
   test: ['executor', 'schedule', 'queue', 'memory', 'metrics', 'engines', 'triton_backend'],
 }

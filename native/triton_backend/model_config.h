@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "engines/common/json.h"
 #include "engines/engine.h"
 #include "memory/status.h"
-#include "triton_backend/json.h"
 
 namespace subten::triton_backend {
 

@@ -8,8 +8,8 @@
 #include <new>
 #include <thread>
 
+#include "engines/common/json.h"
 #include "engines/triton/dead_children.h"
-#include "engines/triton/json.h"
 #include "engines/triton/server_options.h"
 
 namespace subten {
@@ -249,10 +249,10 @@ void TritonServer::stop() {
 bool TritonServer::gone(const std::string& name) const {
   std::string text;
   Json index;
-  if (!message(Message::kIndex, "", 0, &text).is_ok() || !Json::parse(text, &index)) return true;
-  for (const Json& model : index.items()) {
-    if (model["name"].text() != name) continue;
-    const std::string& state = model["state"].text();
+  if (!message(Message::kIndex, "", 0, &text).is_ok() || !parse_json(text, &index)) return true;
+  for (const Json& model : index.items) {
+    if (model["name"].text != name) continue;
+    const std::string& state = model["state"].text;
     if (state == "READY" || state == "LOADING" || state == "UNLOADING") return false;
   }
   return true;

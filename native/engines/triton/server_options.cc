@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "engines/triton/json.h"
+#include "engines/common/json.h"
 #include "engines/triton/log_pipe.h"
 
 namespace subten {
@@ -205,7 +205,7 @@ class Builder {
       if (!split(line, &name, &key, &value) || name.empty())
         return fail(refuse("cache", "lines of NAME,KEY=VALUE", line));
       std::string& members = caches[name];
-      members += (members.empty() ? "" : ",") + json_quoted(key) + ":" + json_quoted(value);
+      members += (members.empty() ? "" : ",") + write_json(Json::string(key)) + ":" + write_json(Json::string(value));
     }
     for (const auto& [name, members] : caches) {
       if (triton().ServerOptionsSetCacheConfig == nullptr) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "engines/triton/json.h"
+#include "engines/common/json.h"
 #include "engines/triton/triton_instance.h"
 
 namespace subten {
@@ -23,8 +23,8 @@ bool find_type(std::string_view name, DataType* type) {
 // The entry of `name` in a list of the configuration.
 const Json& entry(const Json& list, const std::string& name) {
   static const Json nothing;
-  for (const Json& each : list.items()) {
-    if (each["name"].text() == name) return each;
+  for (const Json& each : list.items) {
+    if (each["name"].text == name) return each;
   }
   return nothing;
 }
@@ -122,8 +122,8 @@ Status TritonModel::describe(const std::string& wanted) {
                     {"triton api", triton_library().version}};
   std::string server;
   Json parsed;
-  if (server_->message(Message::kServerMetadata, "", -1, &server).is_ok() && Json::parse(server, &parsed)) {
-    spec_.metadata.emplace_back("triton core", parsed["version"].text());
+  if (server_->message(Message::kServerMetadata, "", -1, &server).is_ok() && parse_json(server, &parsed)) {
+    spec_.metadata.emplace_back("triton core", parsed["version"].text);
   }
   return Status::ok();
 }
@@ -131,13 +131,13 @@ Status TritonModel::describe(const std::string& wanted) {
 // The newest version that is served, or the one that was asked for.
 Status TritonModel::choose_version(const std::string& metadata, const std::string& wanted) {
   Json parsed;
-  if (!Json::parse(metadata, &parsed)) return Status::error(Code::kEngineFailed, "Triton's metadata is no JSON");
+  if (!parse_json(metadata, &parsed)) return Status::error(Code::kEngineFailed, "Triton's metadata is no JSON");
   std::string served;
   int64_t newest = -1;
-  for (const Json& version : parsed["versions"].items()) {
+  for (const Json& version : parsed["versions"].items) {
     newest = std::max(newest, version.integer(-1));
-    served += (served.empty() ? "" : ", ") + version.text();
-    if (version.text() == wanted) {
+    served += (served.empty() ? "" : ", ") + version.text;
+    if (version.text == wanted) {
       version_ = version.integer(-1);
       return Status::ok();
     }
@@ -154,23 +154,23 @@ Status TritonModel::choose_version(const std::string& metadata, const std::strin
 Status TritonModel::read_tensors(const std::string& metadata, const std::string& config) {
   Json meta;
   Json settings;
-  if (!Json::parse(metadata, &meta) || !Json::parse(config, &settings)) {
+  if (!parse_json(metadata, &meta) || !parse_json(config, &settings)) {
     return Status::error(Code::kEngineFailed, "Triton's description of model '" + name_ + "' is no JSON");
   }
   has_priorities_ = settings["dynamic_batching"]["priority_levels"].integer() > 0;
   for (const auto& [kind, out] : {std::pair{"input", &spec_.inputs}, std::pair{"output", &spec_.outputs}}) {
-    for (const Json& tensor : meta[std::string(kind) + "s"].items()) {
+    for (const Json& tensor : meta[std::string(kind) + "s"].items) {
       TensorSpec spec;
-      spec.name = tensor["name"].text();
-      if (!find_type(tensor["datatype"].text(), &spec.type)) {
+      spec.name = tensor["name"].text;
+      if (!find_type(tensor["datatype"].text, &spec.type)) {
         return Status::error(Code::kNotSupported, "tensor '" + spec.name + "' of model '" + name_ +
-                                                      "' has the datatype " + tensor["datatype"].text() +
+                                                      "' has the datatype " + tensor["datatype"].text +
                                                       ", which subten does not know");
       }
-      for (const Json& dimension : tensor["shape"].items()) spec.shape.push_back(dimension.integer());
+      for (const Json& dimension : tensor["shape"].items) spec.shape.push_back(dimension.integer());
       const Json& written = entry(settings[kind], spec.name);
-      spec.optional = written["optional"].boolean();
-      spec.ragged = written["allow_ragged_batch"].boolean();
+      spec.optional = written.true_of("optional");
+      spec.ragged = written.true_of("allow_ragged_batch");
       out->push_back(std::move(spec));
     }
   }

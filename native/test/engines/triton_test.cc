@@ -7,7 +7,7 @@
 #include <fstream>
 #include <random>
 
-#include "engines/triton/json.h"
+#include "engines/common/json.h"
 #include "engines/triton/server.h"
 #include "test/executor/null_core.h"
 
@@ -279,19 +279,6 @@ TEST_F(Triton, a_repository_that_is_none_and_options_that_are_none_are_refused) 
   status = find_engine("triton")->open(level, &model);
   EXPECT_EQ(status.code, Code::kConfigInvalid) << status.message;
   EXPECT_NE(status.message.find("log_level"), std::string::npos);
-}
-
-TEST(TritonJson, reads_what_the_standard_allows_and_refuses_the_rest) {
-  Json json;
-  ASSERT_TRUE(Json::parse(R"({"a":[1,-2.5e3,"x\u00e9\ud83d\ude00\n"],"b":{"c":true},"d":null,"e":"12"})", &json));
-  EXPECT_EQ(json["a"].items()[2].text(), "x\u00e9\U0001F600\n");
-  EXPECT_TRUE(json["b"]["c"].boolean());
-  EXPECT_EQ(json["e"].integer(), 12);
-  EXPECT_EQ(json["nothing"]["at"]["all"].integer(7), 7);
-  for (const char* wrong : {"", "{", "[1,]", "{\"a\"}", "\"\\x\"", "tru", "1 2", "\"\\ud800\"", "{\"a\":1,}"}) {
-    EXPECT_FALSE(Json::parse(wrong, &json)) << wrong;
-  }
-  EXPECT_FALSE(Json::parse(std::string(1000, '['), &json));
 }
 
 }  // namespace

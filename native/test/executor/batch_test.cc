@@ -42,6 +42,11 @@ BufferHandle engine_buffer(float* data) {
   };
   return handle;
 }
+// The memory of an engine may go back after its request has ended and its slot is free.
+int released_soon(int wanted) {
+  for (int i = 0; i < 2000 && released < wanted; ++i) std::this_thread::sleep_for(1ms);
+  return released;
+}
 float* floats(float value) {
   auto* data = new float[64];
   std::fill(data, data + 64, value);
@@ -57,7 +62,7 @@ TEST(Batch, of_two_outputs_for_one_place_the_last_wins_and_the_first_is_freed) {
       completion->done(Status::ok());
     });
     EXPECT_EQ(fixture.one().value, 2);
-    EXPECT_EQ(released, 1);
+    EXPECT_EQ(released_soon(1), 1);
   }
   Scripted fixture([](const BatchView&, BatchCompletion* completion) {
     completion->adopt(0, one_row(), engine_buffer(floats(2)));
@@ -65,7 +70,7 @@ TEST(Batch, of_two_outputs_for_one_place_the_last_wins_and_the_first_is_freed) {
     completion->done(Status::ok());
   });
   EXPECT_EQ(fixture.one().value, 4);
-  EXPECT_EQ(released, 2);
+  EXPECT_EQ(released_soon(2), 2);
 }
 
 TEST(Batch, an_output_of_a_request_goes_before_that_of_the_batch) {
@@ -114,7 +119,7 @@ TEST(Batch, an_output_of_too_many_dimensions_is_released_and_fails) {
     completion->done(Status::ok());
   });
   EXPECT_EQ(fixture.one().status, Code::kNotSupported);
-  EXPECT_EQ(released, 1);
+  EXPECT_EQ(released_soon(1), 1);
 }
 
 TEST(Batch, a_part_of_a_model_that_is_not_decoupled_is_an_error_and_not_a_hang) {

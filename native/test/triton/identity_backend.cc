@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "engines/common/json.h"
 #include "metrics/clock.h"
 #include "triton_backend/errors.h"
-#include "triton_backend/json.h"
 #include "triton_backend/triton_api.h"
 
 #define SUBTEN_EXPORT extern "C" __attribute__((visibility("default")))

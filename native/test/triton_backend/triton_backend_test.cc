@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "engines/common/json.h"
 #include "test/engines/onnxruntime_model_writer.h"
 #include "test/triton_backend/fake_triton.h"
-#include "triton_backend/json.h"
 #include "triton_backend/model_config.h"
 
 namespace subten::triton_backend {

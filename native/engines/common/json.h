@@ -1,4 +1,4 @@
-// JSON as the server writes its configurations: read into a tree, changed, written again.
+// JSON as Triton writes its configurations: read into a tree, changed, written again.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace subten::triton_backend {
+namespace subten {
 
 struct JsonMember;
 
@@ -24,6 +24,8 @@ struct Json {
   static Json array(const std::vector<int64_t>& numbers = {});
   static Json object();
 
+  // The member, or an empty value: a chain of lookups needs no checks between.
+  const Json& operator[](std::string_view name) const noexcept;
   // Null where there is none, or this is no object.
   const Json* find(std::string_view name) const noexcept;
   Json* find(std::string_view name) noexcept;
@@ -46,4 +48,4 @@ struct JsonMember {
 bool parse_json(std::string_view text, Json* out);
 std::string write_json(const Json& value);
 
-}  // namespace subten::triton_backend
+}  // namespace subten

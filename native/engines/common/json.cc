@@ -1,11 +1,11 @@
-#include "triton_backend/json.h"
+#include "engines/common/json.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <utility>
 
-namespace subten::triton_backend {
+namespace subten {
 namespace {
 
 constexpr int kMaxDepth = 64;
@@ -240,6 +240,12 @@ Json Json::object() {
   return json;
 }
 
+const Json& Json::operator[](std::string_view name) const noexcept {
+  static const Json nothing;
+  const Json* found = find(name);
+  return found != nullptr ? *found : nothing;
+}
+
 const Json* Json::find(std::string_view name) const noexcept {
   for (const auto& [key, value] : members) {
     if (key == name) return &value;
@@ -287,4 +293,4 @@ std::string write_json(const Json& value) {
   return text;
 }
 
-}  // namespace subten::triton_backend
+}  // namespace subten

@@ -23,13 +23,17 @@ Napi::Value configure(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// engines(): [{ name, version, library, status, message }], after an attempt to load each.
+// engines(libraries): [{ name, version, library, status, message }], after an attempt to load each; `libraries` has
+// paths by names of engines, for those that do not find theirs alone.
 Napi::Value engines(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  const Napi::Object libraries = info[0].IsObject() ? info[0].As<Napi::Object>() : Napi::Object::New(env);
   Napi::Array list = Napi::Array::New(env);
   for (Engine* engine : all_engines()) {
-    Napi::Object entry = to_js(env, engine->ensure_loaded({}));
-    entry.Set("name", std::string(engine->name()));
+    const std::string name(engine->name());
+    const std::string path = libraries.Has(name) ? get_string(libraries, name.c_str()) : std::string();
+    Napi::Object entry = to_js(env, engine->ensure_loaded(path));
+    entry.Set("name", name);
     entry.Set("version", engine->version());
     entry.Set("library", engine->library());
     list.Set(list.Length(), entry);

@@ -1,3 +1,4 @@
+import { tritonFiles } from '../load/triton-files.js'
 import type { LoadOptions, Model } from '../runtime/types.js'
 
 /** What `systemInfo()` of the runtime tells. */
@@ -46,6 +47,7 @@ export const processContext: Context = {
   },
   async systemInfo() {
     const { systemInfo } = await import('../runtime/system.js')
-    return systemInfo()
+    const triton = tritonFiles().files?.library
+    return systemInfo(triton === undefined ? {} : { triton })
   },
 }

@@ -107,7 +107,9 @@ export interface NativePort {
 export interface NativeAddon {
   readonly version: string
   configure(options: { onnxruntimeLibrary: string }): void
-  engines(): (NativeStatus & { name: string; version: string; library: string })[]
+  engines(libraries?: {
+    readonly [engine: string]: string
+  }): (NativeStatus & { name: string; version: string; library: string })[]
   cpus(): { online: number; affinity: number; quota: number; used: number; throttled: number }
   layout(): Record<string, number> & { datatypes: string[] }
   /** `level`: 0 error, 1 warning, 2 info, 3 verbose. */

@@ -1,7 +1,7 @@
 import { addon, addonPath } from './binding.js'
 
-/** What `subten doctor` reports of the native side. */
-export async function systemInfo(): Promise<{
+/** What `subten doctor` reports of the native side; `libraries` has paths by names of engines that do not find theirs. */
+export async function systemInfo(libraries: { readonly [engine: string]: string } = {}): Promise<{
   addon: { path: string; version: string }
   engines: { name: string; available: boolean; version?: string; library?: string; error?: string }[]
   cpus: { online: number; affinity: number; quota: number | null; used: number; throttled: number }
@@ -10,7 +10,7 @@ export async function systemInfo(): Promise<{
   const cpus = native.cpus()
   return {
     addon: { path: addonPath(), version: native.version },
-    engines: native.engines().map(({ name, version, library, status, message }) => ({
+    engines: native.engines(libraries).map(({ name, version, library, status, message }) => ({
       name,
       available: status === 0,
       ...(version ? { version } : {}),

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { files } from './triton.js'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -29,5 +30,18 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('npm run
       expect(version).toMatch(/^\d+\.\d+\.\d+$/)
       expect(sha256).toMatch(/^[0-9a-f]{64}$/)
     }
+  })
+})
+
+describe.skipIf(files === undefined)('subten doctor', () => {
+  it('shows the version and the library of the Triton that loads would take', () => {
+    const { status, stdout } = spawnSync(process.execPath, [join(root, 'dist/cli.js'), 'doctor', '--json'], {
+      encoding: 'utf8',
+    })
+    expect(status).toBe(0)
+    const { engines, triton } = JSON.parse(stdout)
+    const engine = engines.find(({ name }: { name: string }) => name === 'triton')
+    expect(engine).toMatchObject({ available: true, library: triton.library })
+    expect(engine.version).toMatch(/^\d+\.\d+/)
   })
 })

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -41,7 +41,7 @@ describe.skipIf(files === undefined)('subten doctor', () => {
     expect(status).toBe(0)
     const { engines, triton } = JSON.parse(stdout)
     const engine = engines.find(({ name }: { name: string }) => name === 'triton')
-    expect(engine).toMatchObject({ available: true, library: triton.library })
+    expect(engine).toMatchObject({ available: true, library: realpathSync(triton.library) })
     expect(engine.version).toMatch(/^\d+\.\d+/)
   })
 })

@@ -62,11 +62,17 @@ export function addServe(program: Command, context: Context): void {
 async function serve(context: Context, flags: ServeFlags): Promise<number> {
   // One thread a picture: the others are for other requests, and for the engines.
   sharp.concurrency(1)
-  const models = new ModelHost(await repositorySources(flags.models, context.load))
+  // Models take seconds to load: not before the port is ours.
+  let listening = (_address: Promise<string>): void => {}
+  const opened = new Promise<string>((resolve) => {
+    listening = resolve
+  })
+  const models = new ModelHost(await repositorySources(flags.models, context.load), opened)
   const logger = { level: flags.logLevel, stream: { write: (line: string) => context.err(line.trimEnd()) } }
   const server = await createServer({ models, limits: limitsOf(flags), logger })
   const stopped = stopOnSignal(context, server)
-  const address = await server.listen({ host: flags.host, port: flags.httpPort }).catch(async (error) => {
+  listening(server.listen({ host: flags.host, port: flags.httpPort }))
+  const address = await opened.catch(async (error) => {
     await server.stop()
     throw listenError(error, flags)
   })

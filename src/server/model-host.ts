@@ -33,12 +33,15 @@ export class ModelHost {
   readonly #held: Held[] = []
   readonly #loading: Promise<void>[] = []
 
-  /** Starts to load every source; {@link settled} tells when all have ended. */
-  constructor(sources: readonly ModelSource[]) {
+  /**
+   * Loads every source, at once or when `after` has resolved; {@link settled} tells when all have ended. Where `after`
+   * rejects nothing is loaded: its reason is that of every model.
+   */
+  constructor(sources: readonly ModelSource[], after?: Promise<unknown>) {
     for (const source of sources) {
       const held: Held = { name: source.name, version: source.version ?? '', state: 'LOADING' }
       this.#held.push(held)
-      this.#loading.push(this.#load(source, held))
+      this.#loading.push(this.#load(source, held, after))
     }
   }
 
@@ -47,8 +50,9 @@ export class ModelHost {
     return new ModelHost(models.map((m) => ({ name: m.name, version: m.version, load: () => Promise.resolve(m) })))
   }
 
-  async #load(source: ModelSource, held: Held): Promise<void> {
+  async #load(source: ModelSource, held: Held, after: Promise<unknown> | undefined): Promise<void> {
     try {
+      if (after !== undefined) await after
       held.model = await source.load()
       held.version = held.model.version
       held.state = 'READY'

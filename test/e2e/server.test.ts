@@ -92,7 +92,8 @@ describe('subten serve, with the models of the repository', () => {
   })
 })
 
-describe('subten serve, stopped', () => {
+// Python models take Triton seconds to stop, more where other tests have the processors.
+describe('subten serve, stopped', { timeout: 90_000 }, () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 on %s', async (signal) => {
     const server = await startServer()
     expect(await server.end(signal)).toBe(0)

@@ -91,7 +91,7 @@ withTriton('a process', ['add_sub_py', 'repeat_py'], () => {
         }
       `)
       expect(ended).toMatchObject({ code: 0, signal: null })
-      expect(ended.text).toMatch(/MODEL_INVALID .*ended while it started[^]*MODEL_INVALID .*still waits/)
+      expect(ended.text).toMatch(/MODEL_INVALID .*ended while it started[\s\S]*MODEL_INVALID .*still waits/)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

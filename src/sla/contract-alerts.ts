@@ -27,6 +27,7 @@ export function alertsOf(
       ({ name, condition }) => ({ name, conditions: [condition], targets }),
     )
   }
+  const seen = new Set<string>()
   return given.flatMap((item, index) => {
     const path: FieldPath = ['spec', 'alertPolicies', index]
     const reference = 'alertPolicyRef' in item
@@ -35,6 +36,11 @@ export function alertsOf(
       : inlined(slo, path, item)
     const policy = declared && readPolicy(declared, objects)
     if (policy === undefined) return []
+    if (seen.has(policy.name)) {
+      objects.invalid(slo, path, `the policy "${policy.name}" is named twice`, 'Name each policy once.')
+      return []
+    }
+    seen.add(policy.name)
     for (const condition of policy.conditions) {
       const why = whyNever(condition, target, window)
       if (why !== undefined) {
@@ -159,5 +165,9 @@ export function readTarget(
     objects.invalid(declared, annotationPath('url'), `${url} is no address`, 'Write it as https://host/path.')
     return undefined
   }
-  return { name: declared.metadata.name, ...(url !== undefined && { url }), ...(secretEnv !== undefined && { secretEnv }) }
+  return {
+    name: declared.metadata.name,
+    ...(url !== undefined && { url }),
+    ...(secretEnv !== undefined && { secretEnv }),
+  }
 }

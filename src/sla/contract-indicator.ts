@@ -118,7 +118,12 @@ function thresholdIndicator(
     objects.invalid(slo, path, `${spec.indicator} is good when it is small`, 'Write op: lte.')
   }
   if (value === undefined) {
-    objects.invalid(slo, ['spec', 'objectives', 0], 'value is missing', `Add the limit, in ${spec.unit ?? 'ms'}, as value.`)
+    objects.invalid(
+      slo,
+      ['spec', 'objectives', 0],
+      'value is missing',
+      `Add the limit, in ${spec.unit ?? 'ms'}, as value.`,
+    )
     return undefined
   }
   const us = Number((value * IN_US[spec.unit ?? 'ms']).toPrecision(12))
@@ -154,7 +159,12 @@ function readSource<Spec>(
     }
   }
   if (source === undefined) {
-    objects.invalid(sli, at, 'type is missing', 'Write type: subten, or metricSourceRef with a DataSource of that type.')
+    objects.invalid(
+      sli,
+      at,
+      'type is missing',
+      'Write type: subten, or metricSourceRef with a DataSource of that type.',
+    )
     return undefined
   }
   if (source !== 'subten') {

@@ -43,7 +43,12 @@ export function specHasForm(
   return false
 }
 
-function report(object: SourceObject, base: FieldPath, errors: readonly ErrorObject[], problems: ContractProblems): void {
+function report(
+  object: SourceObject,
+  base: FieldPath,
+  errors: readonly ErrorObject[],
+  problems: ContractProblems,
+): void {
   for (const error of errors) {
     const told = sentence(error, errors)
     if (told === undefined) continue
@@ -94,7 +99,10 @@ function sentence(error: ErrorObject, all: readonly ErrorObject[]): Told | undef
     }
     case 'false schema': {
       const holder = all.find((other) => other !== error && other.keyword === 'if')
-      return told('does not go with this indicator', holder === undefined ? 'Remove it.' : 'Remove it, or take another indicator.')
+      return told(
+        'does not go with this indicator',
+        holder === undefined ? 'Remove it.' : 'Remove it, or take another indicator.',
+      )
     }
     case 'oneOf':
       return told(`${parent.$comment ?? 'exactly one form'} must be given`, fix)
@@ -131,7 +139,8 @@ function sentence(error: ErrorObject, all: readonly ErrorObject[]): Told | undef
 
 /** The slips that are made most often with targets. */
 function rangeAdvice({ instancePath, data }: ErrorObject): string {
-  if (instancePath.endsWith('/target') && data === 1) return ': 1 leaves no error budget, so that every burn rate is infinite'
+  if (instancePath.endsWith('/target') && data === 1)
+    return ': 1 leaves no error budget, so that every burn rate is infinite'
   if (instancePath.endsWith('/target') && typeof data === 'number' && data > 1 && data < 100) {
     return `: ${data} % is target: ${Number((data / 100).toPrecision(12))} or targetPercent: ${data}`
   }
@@ -173,5 +182,7 @@ function describe(properties: object | undefined, name: string): string {
 }
 
 function lowerFirst(text: string): string {
-  return /^[A-Z][a-z]/.test(text) && !/^(Occurrences|Timeslices)/.test(text) ? text[0]?.toLowerCase() + text.slice(1) : text
+  return /^[A-Z][a-z]/.test(text) && !/^(Occurrences|Timeslices)/.test(text)
+    ? text[0]?.toLowerCase() + text.slice(1)
+    : text
 }

@@ -95,7 +95,10 @@ function enforceOf(slo: Declared<SloSpec>, indicator: Indicator | undefined, obj
 }
 
 /** A request has one deadline: of the objectives of a model that are enforced, all must have the same threshold. */
-export function checkEnforced(slos: readonly (readonly [Declared<SloSpec>, Objective[]])[], objects: ContractObjects): void {
+export function checkEnforced(
+  slos: readonly (readonly [Declared<SloSpec>, Objective[]])[],
+  objects: ContractObjects,
+): void {
   const thresholds = new Map<string, Objective>()
   for (const [slo, [objective]] of slos) {
     if (!objective?.enforce || objective.indicator.kind !== 'latency') continue

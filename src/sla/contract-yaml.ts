@@ -34,7 +34,12 @@ const PLAIN_TAGS = new Set(['str', 'int', 'float', 'bool', 'null', 'map', 'seq']
 export function readYaml(text: string, problems: ContractProblems): SourceObject[] {
   const start = { line: 1, column: 1 }
   if (text.length > MAX_BYTES) {
-    problems.add(start, [], `a contract of more than ${MAX_BYTES / 1024} KiB is not read`, 'Split it into several files.')
+    problems.add(
+      start,
+      [],
+      `a contract of more than ${MAX_BYTES / 1024} KiB is not read`,
+      'Split it into several files.',
+    )
     return []
   }
   const lines = new LineCounter()
@@ -45,7 +50,11 @@ export function readYaml(text: string, problems: ContractProblems): SourceObject
   let documents: Document.Parsed[]
   try {
     // Double keys are found below: the parser's own search compares each key with each other.
-    documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false }) as Document.Parsed[]
+    documents = parseAllDocuments(text, {
+      lineCounter: lines,
+      uniqueKeys: false,
+      prettyErrors: false,
+    }) as Document.Parsed[]
   } catch (error) {
     // The parser descends by recursion.
     if (!(error instanceof RangeError)) throw error
@@ -62,7 +71,12 @@ export function readYaml(text: string, problems: ContractProblems): SourceObject
     if (document.errors.length > 0 || document.contents === null) continue
     const { yaml } = document.directives ?? {}
     if (yaml?.explicit && yaml.version !== '1.2') {
-      problems.add(start, [], `this is YAML ${yaml.version}, in which values are read otherwise`, 'Remove the %YAML line.')
+      problems.add(
+        start,
+        [],
+        `this is YAML ${yaml.version}, in which values are read otherwise`,
+        'Remove the %YAML line.',
+      )
       continue
     }
     const root = document.contents as Node
@@ -106,7 +120,11 @@ class TreeReader {
     if (node === null) return null
     if (path.length > MAX_DEPTH) return this.#giveUp(node, path, `nests deeper than ${MAX_DEPTH} levels`)
     if (--this.#budget.values < 0) {
-      return this.#giveUp(node, path, `the file has more than ${MAX_VALUES} values, those behind aliases counted each time`)
+      return this.#giveUp(
+        node,
+        path,
+        `the file has more than ${MAX_VALUES} values, those behind aliases counted each time`,
+      )
     }
     const place = this.#placeOf(node)
     if (!this.#places.has(pointerOf(path))) this.#places.set(pointerOf(path), place)
@@ -128,7 +146,12 @@ class TreeReader {
     const target = this.#anchors.get(node.source)
     const place = this.#placeOf(node)
     if (target === undefined) {
-      this.#problems.add(place, path, `there is no &${node.source} before *${node.source}`, 'Set the anchor above its use.')
+      this.#problems.add(
+        place,
+        path,
+        `there is no &${node.source} before *${node.source}`,
+        'Set the anchor above its use.',
+      )
       return undefined
     }
     if (this.#open.has(target)) {
@@ -171,7 +194,12 @@ class TreeReader {
   }
 
   #giveUp(node: Node, path: FieldPath, why: string): undefined {
-    this.#problems.add(this.#placeOf(node), path.slice(0, 4), why, 'A contract is flat and small: write it out, or split it.')
+    this.#problems.add(
+      this.#placeOf(node),
+      path.slice(0, 4),
+      why,
+      'A contract is flat and small: write it out, or split it.',
+    )
     this.gaveUp = true
     return undefined
   }

@@ -52,7 +52,8 @@ export function parseContract(text: string, file: string): Contract {
   for (const [slo, found] of slos) {
     for (const { name } of found) {
       if (!names.has(name)) names.add(name)
-      else objects.invalid(slo, ['spec', 'objectives'], `there is another objective "${name}"`, 'Give each a displayName.')
+      else
+        objects.invalid(slo, ['spec', 'objectives'], `there is another objective "${name}"`, 'Give each a displayName.')
     }
   }
   if (!problems.any && objectives.length === 0) {

@@ -44,12 +44,12 @@ export class ContractObjects {
     const known = this.#byKind.get(kind)
     if (known?.has(name)) return known.get(name) as Declared<Specs[K]> | undefined
     const names = [...(known?.keys() ?? [])]
-    const there = names.length > 0 ? `There are ${names.slice(0, 10).join(', ')}` : `There is no ${kind} at all`
+    const advice = names.length > 0 ? `The file has ${names.slice(0, 10).join(', ')}. Name one of them, or add` : 'Add'
     this.invalid(
       from,
       path,
       `there is no ${kind} "${name}" in this file${suggestion(name, names)}`,
-      `${there}: name one of them, or add a document of kind ${kind}.`,
+      `${advice} a document of kind ${kind} with this name.`,
     )
     return undefined
   }
@@ -67,7 +67,7 @@ export class ContractObjects {
   }
 
   #declare(source: SourceObject): void {
-    const wellFormed = hasForm(source, this.problems)
+    const wellFormed = !source.garbled && hasForm(source, this.problems)
     const value = source.value as { kind?: unknown; metadata?: { name?: unknown }; spec?: unknown } | null
     const kind = typeof value === 'object' ? value?.kind : undefined
     const name = value?.metadata?.name

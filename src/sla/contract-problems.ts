@@ -28,8 +28,8 @@ export class ContractProblems {
     this.#file = file
   }
 
-  get any(): boolean {
-    return this.#found.length > 0
+  get count(): number {
+    return this.#found.length
   }
 
   add(place: { readonly line: number; readonly column: number }, path: FieldPath, message: string, fix: string): void {

@@ -50,7 +50,7 @@ function report(
   problems: ContractProblems,
 ): void {
   for (const error of errors) {
-    const told = sentence(error, errors)
+    const told = sentence(error)
     if (told === undefined) continue
     const path = [...base, ...pathOfPointer(error.instancePath), ...told.within]
     // In a list of documents a field path begins in its own object: the place is looked up with the same path.
@@ -65,11 +65,11 @@ interface Told {
 }
 
 /** What an error of the validator says to people; undefined for one that only repeats what others say. */
-function sentence(error: ErrorObject, all: readonly ErrorObject[]): Told | undefined {
+function sentence(error: ErrorObject): Told | undefined {
   const { keyword, params, data } = error
   const parent = (error.parentSchema ?? {}) as { description?: string; $comment?: string; properties?: object }
   const what = parent.description ?? ''
-  const fix = what === '' ? 'Correct the value.' : `It is: ${lowerFirst(what)}`
+  const fix = what === '' ? 'Correct the value.' : `Expected: ${lowerFirst(what)}`
   const told = (message: string, otherFix = fix, within: FieldPath = []): Told => ({ within, message, fix: otherFix })
   // Parts of a choice that was not met: the choice itself speaks.
   if (/\/(propertyNames\/anyOf|oneOf\/\d+)\//.test(error.schemaPath)) return undefined
@@ -80,7 +80,7 @@ function sentence(error: ErrorObject, all: readonly ErrorObject[]): Told | undef
     case 'required': {
       const name = String(params.missingProperty)
       const goes = parent.$comment === undefined ? '' : ` (${parent.$comment})`
-      return told(`${name} is missing${goes}`, `Add ${name}. ${describe(parent.properties, name)}`.trim())
+      return told(`${name} is missing${goes}`, `Add ${name}. ${describe(parent.properties ?? {}, name)}`.trim())
     }
     case 'additionalProperties': {
       const name = String(params.additionalProperty)
@@ -97,15 +97,13 @@ function sentence(error: ErrorObject, all: readonly ErrorObject[]): Told | undef
       const fixed = known.length > 0 ? `Here there are ${known.join(', ')}.` : 'On this kind of object there are none.'
       return told(`is no annotation of subten's${suggestion(name, known)}`, fixed, [name])
     }
-    case 'false schema': {
-      const holder = all.find((other) => other !== error && other.keyword === 'if')
-      return told(
-        'does not go with this indicator',
-        holder === undefined ? 'Remove it.' : 'Remove it, or take another indicator.',
-      )
-    }
+    case 'false schema':
+      return told('does not go with this indicator', 'Remove it, or take another indicator.')
     case 'oneOf':
-      return told(`${parent.$comment ?? 'exactly one form'} must be given`, fix)
+      return told(
+        `${parent.$comment ?? 'exactly one form'} must be given`,
+        params.passingSchemas === null ? 'Add one of them.' : 'Keep one of them.',
+      )
     case 'const':
       return told(`is ${shown(data)} and must be ${shown(params.allowedValue)}`, `Write ${shown(params.allowedValue)}.`)
     case 'enum': {
@@ -115,7 +113,11 @@ function sentence(error: ErrorObject, all: readonly ErrorObject[]): Told | undef
     }
     case 'type': {
       const wanted = [params.type].flat().join(' or ')
-      return told(`is ${kindOf(data)} and must be ${TYPE_NAMES[wanted] ?? wanted}`)
+      const quotes = error.instancePath.includes('/annotations/') && typeof data !== 'object'
+      return told(
+        `is ${kindOf(data)} and must be ${TYPE_NAMES[wanted] ?? wanted}`,
+        quotes ? 'Put it in quotes: annotations are text.' : fix,
+      )
     }
     case 'exclusiveMaximum':
     case 'maximum':
@@ -169,16 +171,18 @@ function kindOf(value: unknown): string {
 function shown(value: unknown): string {
   if (value === null) return 'nothing'
   if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  // Passwords of addresses stay out of logs.
+  const text = typeof value === 'string' ? JSON.stringify(value.replace(/\/\/[^/]*@/g, '//…@')) : String(value)
   return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }
 
-function describe(properties: object | undefined, name: string): string {
-  const found = (properties as Record<string, { description?: string; $ref?: string }> | undefined)?.[name]
-  if (found?.description !== undefined) return `It is: ${lowerFirst(found.description)}`
-  const key = found?.$ref?.replace('#/definitions/', '') ?? ''
-  const text = (schema.definitions as Record<string, { description?: string }>)[key]?.description
-  return text === undefined ? '' : `It is: ${lowerFirst(text)}`
+/** What a field is, by the schema around it or, for the fields of an indicator, by the list of those. */
+function describe(properties: object, name: string): string {
+  type Described = Record<string, { description?: string; $ref?: string } | undefined>
+  const definitions = schema.definitions as Described
+  const found = (properties as Described)[name] ?? (schema.definitions.subtenGood.properties as Described)[name]
+  const text = found?.description ?? definitions[found?.$ref?.replace('#/definitions/', '') ?? '']?.description
+  return text === undefined ? '' : `Expected: ${lowerFirst(text)}`
 }
 
 function lowerFirst(text: string): string {

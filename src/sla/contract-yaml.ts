@@ -12,6 +12,8 @@ export interface Place {
 export interface SourceObject {
   readonly value: unknown
   readonly place: Place
+  /** Problems of the YAML itself were found in it: its form is not worth a look. */
+  readonly garbled: boolean
   /** Where a field stands: its key, or the item of a list; the nearest thing around it when it is not there. */
   placeOf(path: FieldPath): Place
 }
@@ -64,7 +66,8 @@ export function readYaml(text: string, problems: ContractProblems): SourceObject
   const objects: SourceObject[] = []
   const budget = { values: MAX_VALUES }
   for (const document of documents) {
-    for (const { message, pos } of [...document.errors, ...document.warnings]) {
+    // Warnings are about tags, which are problems of their own below.
+    for (const { message, pos } of document.errors) {
       const [sentence = 'this is no YAML'] = message.split('\n')
       problems.add(placeAt(pos[0]), [], `not readable as YAML: ${sentence}`, 'Correct the YAML at this line.')
     }
@@ -109,10 +112,11 @@ class TreeReader {
 
   read(node: Node): SourceObject | undefined {
     this.#places = new Map()
+    const before = this.#problems.count
     const value = this.#value(node, [], false)
     if (this.gaveUp) return undefined
     const place = this.#placeOf(node)
-    return { value, place, placeOf: lookup(this.#places, place) }
+    return { value, place, garbled: this.#problems.count > before, placeOf: lookup(this.#places, place) }
   }
 
   #value(node: Node | null, path: FieldPath, copied: boolean): unknown {

@@ -56,7 +56,7 @@ export function parseContract(text: string, file: string): Contract {
         objects.invalid(slo, ['spec', 'objectives'], `there is another objective "${name}"`, 'Give each a displayName.')
     }
   }
-  if (!problems.any && objectives.length === 0) {
+  if (problems.count === 0 && objectives.length === 0) {
     const fix = 'Add a document of kind SLO; docs/sla.md has an example.'
     problems.add({ line: 1, column: 1 }, [], 'there is no SLO, so that nothing is promised', fix)
   }

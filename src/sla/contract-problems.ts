@@ -18,32 +18,35 @@ export interface ContractProblem {
 
 /** More than these help nobody: the first ones are mended and the file is read again. */
 const LISTED = 20
+/** And a hostile file can have one a byte. */
+const KEPT = 500
+
+type Position = { readonly line: number; readonly column: number }
 
 /** Collects everything that is wrong in one file. */
 export class ContractProblems {
   readonly #file: string
   readonly #found: ContractProblem[] = []
+  #count = 0
 
   constructor(file: string) {
     this.#file = file
   }
 
   get count(): number {
-    return this.#found.length
+    return this.#count
   }
 
-  add(place: { readonly line: number; readonly column: number }, path: FieldPath, message: string, fix: string): void {
-    this.#found.push({ line: place.line, column: place.column, field: formatPath(path), message, fix })
+  add(place: Position, path: FieldPath, message: string, fix: string): void {
+    this.#keep({ line: place.line, column: place.column, field: formatPath(path), message, fix })
   }
 
-  addUnsupported(
-    place: { readonly line: number; readonly column: number },
-    path: FieldPath,
-    message: string,
-    fix: string,
-  ): void {
-    const { line, column } = place
-    this.#found.push({ line, column, field: formatPath(path), message, fix, unsupported: true })
+  addUnsupported(place: Position, path: FieldPath, message: string, fix: string): void {
+    this.#keep({ line: place.line, column: place.column, field: formatPath(path), message, fix, unsupported: true })
+  }
+
+  #keep(problem: ContractProblem): void {
+    if (this.#count++ < KEPT) this.#found.push(problem)
   }
 
   /**
@@ -62,9 +65,10 @@ export class ContractProblems {
       `${this.#file}:${line}: ${field === '' ? '' : `${field}: `}${message}`
     const details = { file: this.#file, line: first.line, field: first.field, problems }
     if (problems.length === 1) throw new SubtenError(code, at(first), { remedy: first.fix, details })
+    const more = this.#count > KEPT ? 'more than ' : ''
     const shown = problems.slice(0, LISTED).map((problem) => `  ${at(problem)}. ${problem.fix}`)
     if (problems.length > LISTED) shown.push(`  and ${problems.length - LISTED} more`)
-    throw new SubtenError(code, `${problems.length} mistakes in ${this.#file}\n${shown.join('\n')}`, {
+    throw new SubtenError(code, `${more}${problems.length} mistakes in ${this.#file}\n${shown.join('\n')}`, {
       remedy: 'Correct the fields above; `subten sla schema` prints what each of them takes.',
       details,
     })

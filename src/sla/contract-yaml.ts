@@ -1,6 +1,7 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
 import type { FieldPath } from '../repository/field-path.js'
 import type { ContractProblems } from './contract-problems.js'
+import { tooDeepAt } from './yaml-depth.js'
 
 /** Line and column, both from 1. */
 export interface Place {
@@ -49,6 +50,13 @@ export function readYaml(text: string, problems: ContractProblems): SourceObject
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
+  const deep = tooDeepAt(text)
+  if (deep !== undefined) {
+    const before = text.slice(0, deep)
+    const place = { line: before.split('\n').length, column: deep - before.lastIndexOf('\n') }
+    problems.add(place, [], 'this YAML nests too deeply to be read', 'A contract is flat: nest less deeply.')
+    return []
+  }
   let documents: Document.Parsed[]
   try {
     // Double keys are found below: the parser's own search compares each key with each other.
@@ -58,7 +66,6 @@ export function readYaml(text: string, problems: ContractProblems): SourceObject
       prettyErrors: false,
     }) as Document.Parsed[]
   } catch (error) {
-    // The parser descends by recursion.
     if (!(error instanceof RangeError)) throw error
     problems.add(start, [], 'this YAML nests too deeply to be read', `Nest at most ${MAX_DEPTH} levels.`)
     return []
@@ -68,7 +75,7 @@ export function readYaml(text: string, problems: ContractProblems): SourceObject
   for (const document of documents) {
     // Warnings are about tags, which are problems of their own below.
     for (const { message, pos } of document.errors) {
-      const [sentence = 'this is no YAML'] = message.split('\n')
+      const sentence = message.split('\n')[0]?.slice(0, 200)
       problems.add(placeAt(pos[0]), [], `not readable as YAML: ${sentence}`, 'Correct the YAML at this line.')
     }
     if (document.errors.length > 0 || document.contents === null) continue
@@ -136,7 +143,7 @@ class TreeReader {
     // Within what an alias stands for, anchors have been seen: they must not be set back to their older values.
     if (!copied && 'anchor' in node && typeof node.anchor === 'string') this.#anchors.set(node.anchor, node)
     if (node.tag !== undefined && !PLAIN_TAGS.has(node.tag)) {
-      this.#problems.add(place, path, `the tag ${node.tag} is not read`, 'Write the value without a tag.')
+      this.#problems.add(place, path, `the tag ${node.tag.slice(0, 80)} is not read`, 'Write the value without a tag.')
       return undefined
     }
     if (isScalar(node)) return node.value
@@ -159,7 +166,12 @@ class TreeReader {
       return undefined
     }
     if (this.#open.has(target)) {
-      this.#problems.add(place, path, `*${node.source} stands inside what it stands for`, 'Write the value out.')
+      this.#problems.add(
+        place,
+        path,
+        `*${node.source.slice(0, 80)} stands inside what it stands for`,
+        'Write the value out.',
+      )
       return undefined
     }
     return this.#value(target, path, true)

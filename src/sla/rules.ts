@@ -131,7 +131,7 @@ function burnAlert(objective: Objective, policy: AlertPolicy, condition: BurnCon
   const { window } = objective
   const used =
     window.kind === 'rolling'
-      ? ` ${spanInWords(longMs)} at ${burnRate} use ${percent(Number(((burnRate * longMs) / window.ms).toFixed(4)))} of the budget of ${spanInWords(window.ms)}.`
+      ? ` A burn rate of ${burnRate} for ${spanInWords(longMs)} is ${percent(Number(((burnRate * longMs) / window.ms).toFixed(4)))} of the budget of ${spanInWords(window.ms)}.`
       : ` The budget counts ${windowInWords(window)}.`
   return {
     alert: 'SubtenErrorBudgetBurn',

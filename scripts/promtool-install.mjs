@@ -1,6 +1,7 @@
 // npm run promtool:install: promtool out of Debian's package `prometheus`, in .cache/promtool, for the tests of the rules
 // that `subten sla rules` prints. The package itself is not installed: that would start a Prometheus.
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { at, main, run, StepError, say } from './step.mjs'
 import { which } from './tools.mjs'
@@ -16,8 +17,9 @@ export async function installPromtool() {
   const file = readdirSync(place).find((name) => name.endsWith('.deb'))
   if (!file) throw new StepError('apt-get downloaded no package: run `apt-get update` first')
   await run('dpkg-deb', ['-x', file, 'package'], { quiet: true, cwd: place })
-  rmSync(at('.cache', 'promtool', file))
-  say('promtool is in .cache/promtool/package/usr/bin')
+  renameSync(join(place, 'package/usr/bin/promtool'), join(place, 'promtool'))
+  for (const rest of [file, 'package']) rmSync(join(place, rest), { recursive: true })
+  say('promtool is in .cache/promtool')
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main(installPromtool)

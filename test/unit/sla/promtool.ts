@@ -8,7 +8,7 @@ import { stringify } from 'yaml'
 /** Prometheus's checker, or undefined; `npm run promtool:install` brings one. */
 export const promtool = [
   process.env.SUBTEN_PROMTOOL ?? '',
-  fileURLToPath(new URL('../../../.cache/promtool/package/usr/bin/promtool', import.meta.url)),
+  fileURLToPath(new URL('../../../.cache/promtool/promtool', import.meta.url)),
   ...(process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'promtool')),
 ].find((file) => file !== '' && existsSync(file))
 

@@ -23,6 +23,14 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(load|repository|runtime)/' },
     },
     {
+      name: 'sla-below-front-ends',
+      comment:
+        'Contracts and what is measured against them know nothing of servers, command lines and how a model is loaded.',
+      severity: 'error',
+      from: { path: '^src/sla/' },
+      to: { path: '^src/', pathNot: '^src/(sla|profile|flight|repository|runtime)/' },
+    },
+    {
       name: 'nobody-imports-the-command-line',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/cli/' },

@@ -31,7 +31,14 @@ async function native(quiet) {
 }
 
 async function typescript(quiet) {
-  const sources = filesUnder(['src', 'tsup.config.ts', 'tsconfig.json', 'tsconfig.build.json', 'package.json'])
+  const sources = filesUnder([
+    'src',
+    'schemas',
+    'tsup.config.ts',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package.json',
+  ])
   const hash = contentHash(sources)
   const outputs = ['dist/index.js', 'dist/index.cjs', 'dist/index.d.ts', 'dist/index.d.cts', 'dist/cli.js']
   if (isFresh('ts', hash, outputs)) return linkCommand()

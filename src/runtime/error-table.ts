@@ -63,7 +63,8 @@ export const ERROR_TABLE = {
   CONFIG_INVALID: {
     http: 422,
     grpc: 9,
-    meaning: 'A setting in config.pbtxt or in the options is unknown, has the wrong type, or contradicts another.',
+    meaning:
+      'A setting in config.pbtxt, in an SLA contract or in the options is unknown, has the wrong type, or contradicts another.',
     remedy: 'Correct the field that the message names.',
   },
   ENGINE_NOT_FOUND: {

@@ -26,6 +26,7 @@ describe('the packed package', () => {
       'dist/cli.js',
       'CMakeLists.txt',
       'LICENSE',
+      'schemas/sla.schema.json',
     ]) {
       expect(files).toContain(file)
     }

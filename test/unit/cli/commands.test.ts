@@ -17,7 +17,7 @@ describe('subten', () => {
   it('prints help and its version with 0, and answers a wrong call with 2', async () => {
     const help = await subten(['--help'])
     expect(help.code).toBe(0)
-    for (const command of ['serve', 'infer', 'bench', 'doctor', 'inspect', 'types', 'explain']) {
+    for (const command of ['serve', 'infer', 'bench', 'doctor', 'inspect', 'types', 'sla', 'explain']) {
       expect(help.out).toContain(command)
     }
     expect(await subten(['--version'])).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+/) })

@@ -5,7 +5,7 @@ import { measure, type Profiled, type ProfileOptions } from '../profile/profile.
 import { type MlperfResult, PROFILE_SCHEMA, type ProfileReport, type RateSearch } from '../profile/report-types.js'
 import { findRate } from '../profile/search.js'
 import type { Target } from '../profile/target.js'
-import { trialAt } from '../profile/trial.js'
+import { trialAlone, trialAt } from '../profile/trial.js'
 import type { Context } from './context.js'
 import { machineFacts } from './machine-facts.js'
 
@@ -110,6 +110,7 @@ function find(
     limitUs,
     from: flags.rate?.[0],
     repeats: flags.repeats,
+    alone: () => trialAlone(target, { ...base, seconds: flags.duration ?? TRIAL_SECONDS }, share),
     trial: async (rate, number, repeat) => {
       const label = `${repeat} of ${flags.repeats}: ${rate}/s`
       const options = { ...base, seconds: flags.duration ?? TRIAL_SECONDS, onProgress: progressLine(context, label) }

@@ -14,24 +14,20 @@ import type { CallerSpec, FromGenerator, GeneratorData } from './worker.js'
 export interface Watcher {
   /** Reads the figures that the measured part is compared with. */
   measuring(): Promise<void>
+  /** Reads them again, while the generator still holds what it measured with. */
+  measured(generatorCpuUs: number | undefined): Promise<void>
   progress(progress: Progress): void
   readonly signal?: AbortSignal
 }
 
-export interface Run {
-  readonly generated: Generated
-  /** Processor time of the generator itself in the measured part, microseconds, where the kernel tells it. */
-  readonly generatorCpuUs?: number
-}
-
 /** Runs the generator in a thread of its own. */
-export async function runInThread(caller: CallerSpec, plan: Plan, watcher: Watcher): Promise<Run> {
+export async function runInThread(caller: CallerSpec, plan: Plan, watcher: Watcher): Promise<Generated> {
   watcher.signal?.throwIfAborted()
   const workerData: GeneratorData = { generate: { caller, plan } }
   const worker = new Worker(workerFile(), { workerData, execArgv: [] })
   let before: number | undefined
   try {
-    return await new Promise<Run>((resolve, reject) => {
+    return await new Promise<Generated>((resolve, reject) => {
       watcher.signal?.addEventListener('abort', () => reject(watcher.signal?.reason as unknown), { once: true })
       worker.once('error', reject)
       worker.once('exit', (code) =>
@@ -43,7 +39,9 @@ export async function runInThread(caller: CallerSpec, plan: Plan, watcher: Watch
         else if (message.kind === 'measuring') {
           before = message.cpuUs
           watcher.measuring().then(() => worker.postMessage('go'), reject)
-        } else resolve({ generated: message.generated, generatorCpuUs: minus(message.cpuUs, before) })
+        } else {
+          watcher.measured(minus(message.cpuUs, before)).then(() => resolve(message.generated), reject)
+        }
       })
     })
   } finally {
@@ -52,7 +50,7 @@ export async function runInThread(caller: CallerSpec, plan: Plan, watcher: Watch
 }
 
 /** Runs the generator on this thread, for models that no other thread can use: fakes of tests. */
-export async function runHere(caller: Caller, plan: Plan, watcher: Watcher): Promise<Run> {
+export async function runHere(caller: Caller, plan: Plan, watcher: Watcher): Promise<Generated> {
   watcher.signal?.throwIfAborted()
   const threads = [threadId()]
   let before: number | undefined
@@ -65,7 +63,8 @@ export async function runHere(caller: Caller, plan: Plan, watcher: Watcher): Pro
       before = threadCpuUs(threads)
     },
   })
-  return { generated, generatorCpuUs: minus(threadCpuUs(threads), before) }
+  await watcher.measured(minus(threadCpuUs(threads), before))
+  return generated
 }
 
 function minus(after: number | undefined, before: number | undefined): number | undefined {

@@ -5,7 +5,7 @@ import { measure, type Profiled, type ProfileOptions } from './profile.js'
 import type { MlperfResult } from './report-types.js'
 import { findRate } from './search.js'
 import type { Target } from './target.js'
-import { trialAt } from './trial.js'
+import { trialAlone, trialAt } from './trial.js'
 
 export type Scenario = MlperfResult['scenario']
 export const SCENARIOS: readonly Scenario[] = ['single-stream', 'multi-stream', 'server', 'offline']
@@ -103,6 +103,7 @@ async function candidate(target: Target, options: MlperfOptions, limitUs: number
     percentile: 'p99',
     limitUs,
     repeats: 1,
+    alone: () => trialAlone(target, { ...options, seconds: 2 }, 0.99),
     trial: (rate, number) => trialAt(target, { ...options, seconds: 5 }, rate, 0.99, number),
   })
   return Math.max(found.rate, 1)

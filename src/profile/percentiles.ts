@@ -22,7 +22,8 @@ const STUDENT: ReadonlyMap<number, number> = new Map([
  * hundred neighbours slow. So the samples are counted as fewer than they are, by the design effect: how much more the
  * share of slow requests varies between blocks than independent samples would (Woodruff, "Confidence intervals for
  * medians and other position measures", JASA 47, 1952; Korn and Graubard, Survey Methodology 24, 1998). Noise lasts some
- * milliseconds or some seconds, therefore the effect is taken with 32, 16 and 8 blocks, and the widest counts.
+ * milliseconds or some seconds, therefore the effect is taken with 32, 16 and 8 blocks, and the widest counts. An
+ * interval that would go beyond what was seen ends at the largest latency: how far the tail goes on nobody knows.
  */
 export function latencySummary(blocks: readonly LatencyHistogram[], whole: LatencyHistogram): LatencySummary {
   const at = (p: number): Percentile => percentile(whole, blocks, p)
@@ -41,11 +42,10 @@ export function latencySummary(blocks: readonly LatencyHistogram[], whole: Laten
 
 function percentile(whole: LatencyHistogram, blocks: readonly LatencyHistogram[], p: number): Percentile {
   const { count } = whole
-  const value = valueAtRank(whole, Math.ceil(p * count))
-  const effect = count === 0 ? 1 : designEffect(blocks, value)
-  const wanted = Math.ceil((effect * BEYOND) / (1 - p))
+  const wanted = Math.ceil(Number((BEYOND / (1 - p)).toFixed(6)))
   if (count < wanted) return { needs: wanted - count }
-  const [low, high] = shareInterval(p, count / effect)
+  const value = valueAtRank(whole, Math.ceil(p * count))
+  const [low, high] = shareInterval(p, count / designEffect(blocks, value))
   return {
     value: value / 1000,
     low: valueAtRank(whole, Math.floor(low * count)) / 1000,

@@ -1,10 +1,10 @@
 import { SubtenError } from '../runtime/errors.js'
 import type { Inputs } from '../runtime/types.js'
-import type { Caller } from './caller.js'
 import type { Generated, Plan, Progress } from './generator.js'
-import { type Run, runHere, runInThread } from './generator-thread.js'
+import { runHere, runInThread } from './generator-thread.js'
 import { type LatencyHistogram, newHistogram } from './histogram.js'
 import { type LoadPlan, loadText } from './load-plan.js'
+import type { Metered } from './meter.js'
 import { curveOf, latencySummary } from './percentiles.js'
 import type { Load, ProfileRun, ScheduleProof, TargetFacts } from './report-types.js'
 import { type Prepared, prepare, type Target } from './target.js'
@@ -89,18 +89,18 @@ export async function measure(target: Target, options: ProfileOptions): Promise<
   const { connections = 1024 } = options
   const given = { ...options, seed: plan.seed, connections, timeoutMs: plan.timeoutMs }
   const prepared = await prepare(target, given)
-  const run = await generated(prepared, plan, options)
-  const metered = await prepared.meter.end(run.generatorCpuUs)
-  return described(prepared, plan, options, run, metered)
-}
-
-async function generated({ caller, meter }: Prepared, plan: Plan, options: ProfileOptions): Promise<Run> {
+  const { caller, meter } = prepared
+  let metered: Metered = {}
   const watcher = {
     measuring: () => meter.begin(),
+    measured: async (generatorCpuUs: number | undefined) => {
+      metered = await meter.end(generatorCpuUs)
+    },
     progress: (progress: Progress) => options.onProgress?.(progress),
     signal: options.signal,
   }
-  return 'kind' in caller ? runInThread(caller, plan, watcher) : runHere(caller as Caller, plan, watcher)
+  const generated = 'kind' in caller ? await runInThread(caller, plan, watcher) : await runHere(caller, plan, watcher)
+  return described(prepared, plan, options, generated, metered)
 }
 
 async function planOf(options: ProfileOptions): Promise<Plan> {
@@ -147,8 +147,8 @@ function described(
   { facts, caller }: Prepared,
   plan: Plan,
   options: ProfileOptions,
-  { generated: g }: Run,
-  metered: Awaited<ReturnType<Prepared['meter']['end']>>,
+  g: Generated,
+  metered: Metered,
 ): Profiled {
   const latency = together(g.latency)
   const { cpuUs, ...side } = metered

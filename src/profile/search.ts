@@ -20,6 +20,8 @@ export interface SearchOptions {
   readonly repeats?: number
   /** The bracket that a bisection ends with, as a share of the rate; 0.05 by default. */
   readonly tolerance?: number
+  /** Measures one request after another: where that does not keep the limit, no rate does. */
+  alone?(): Promise<Trial>
   /** Measures at a rate. Runs of one search have numbers of their own, for their seeds. */
   trial(rate: number, number: number, repeat: number): Promise<Trial>
 }
@@ -41,6 +43,9 @@ export async function findRate(options: SearchOptions): Promise<RateSearch> {
   const { percentile, limitUs, from = 100, repeats = 3 } = options
   const steps: RateSearch['steps'][number][] = []
   const found: number[] = []
+  if (options.alone && (await options.alone()).us > limitUs) {
+    return { percentile, limitUs, rate: 0, low: 0, high: 0, steps }
+  }
   for (let repeat = 1; repeat <= repeats; repeat++) {
     const start = found.length > 0 ? (found[0] as number) : from
     found.push(await bisect(options, repeat, start, found.length > 0 ? 1.25 : 2, steps))

@@ -3,11 +3,17 @@ const BATCH = 5
 /** Batches before anything is said: with fewer, the rule finds a steady state in anything. */
 const LEAST = 10
 
+/** A difference between the halves of what is left counts when it is as large as this, and as many standard errors. */
+const TREND = 0.1
+const ERRORS = 3
+
 /**
  * Finds the end of the warm-up by the rule MSER-5: of all places to cut the series of batch means, the best is the one
  * that makes the standard error of the mean of the rest smallest (White, "An effective truncation heuristic for bias
  * reduction in simulation output", Simulation 69, 1997; White, Cobb and Spratt, Proc. Winter Simulation Conference 2000).
- * A cut in the second half says that the run is still settling. Observations are mean latencies of short windows.
+ * A cut in the second half says that the run is still settling. The rule does not see a steady trend, so what it leaves
+ * must also have the same mean in both its halves (as Geweke's diagnostic compares the parts of a chain, Bayesian
+ * Statistics 4, 1992). Observations are mean latencies of short windows.
  */
 export class SteadyState {
   readonly #batches: number[] = []
@@ -22,8 +28,24 @@ export class SteadyState {
     this.#sum = 0
     this.#count = 0
     const n = this.#batches.length
-    return n >= LEAST && bestCut(this.#batches) <= n / 2
+    if (n < LEAST) return false
+    const cut = bestCut(this.#batches)
+    return cut <= n / 2 && !hasTrend(this.#batches.slice(cut))
   }
+}
+
+function hasTrend(values: readonly number[]): boolean {
+  const half = values.length >> 1
+  const [early, late] = [moments(values.slice(0, half)), moments(values.slice(half))]
+  const difference = Math.abs(early.mean - late.mean)
+  const error = Math.sqrt(early.variance / half + late.variance / (values.length - half))
+  return difference > TREND * Math.min(early.mean, late.mean) && difference > ERRORS * error
+}
+
+function moments(values: readonly number[]): { mean: number; variance: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return { mean, variance: squares / Math.max(1, values.length - 1) }
 }
 
 /** How many batches MSER leaves out. The last five are never alone: their variance says nothing. */

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { SubtenError } from '../runtime/errors.js'
 
-/** Nanoseconds of a unit that a field's name may end with; without one it is seconds. */
+/** How many of a unit are a millisecond; a field's name may end with one, and without it is seconds. */
 const UNITS: readonly (readonly [RegExp, number])[] = [
-  [/_ns$/, 1],
+  [/_ns$/, 1e6],
   [/_us$/, 1e3],
-  [/_ms$/, 1e6],
-  [/(?:_s)?$/, 1e9],
+  [/_ms$/, 1],
+  [/(?:_s)?$/, 1e-3],
 ]
 const FIELD = /^(?:timestamp|time|ts|t)(?:_(?:s|ms|us|ns))?$/i
 
@@ -45,7 +45,8 @@ export function parseTrace(text: string, file: string): Float64Array {
     }
     const at = read(line, i + 1)
     first ??= at
-    const since = at - first
+    // Only now nanoseconds: those of a date do not fit a double.
+    const since = (at - first) * 1e6
     if (since < last) throw bad(file, i + 1, 'its time lies before that of the request above it')
     last = since
     times.push(since)
@@ -91,15 +92,16 @@ function isNumber(text: unknown): boolean {
   return typeof text === 'string' && text !== '' && Number.isFinite(Number(text))
 }
 
+/** Milliseconds. */
 function timeOf(value: unknown, field: string, file: string, line: number): number {
   if (typeof value === 'number' || isNumber(value)) {
-    const unit = UNITS.find(([end]) => end.test(field.toLowerCase()))?.[1] ?? 1e9
-    const at = Number(value) * unit
+    const unit = UNITS.find(([end]) => end.test(field.toLowerCase()))?.[1] ?? 1e-3
+    const at = Number(value) / unit
     if (Number.isFinite(at)) return at
   }
   const date = typeof value === 'string' ? Date.parse(value) : Number.NaN
   if (Number.isNaN(date)) throw bad(file, line, `${field} is no time: ${JSON.stringify(value) ?? 'nothing'}`)
-  return date * 1e6
+  return date
 }
 
 function bad(file: string, line: number, why: string): SubtenError {

@@ -12,6 +12,14 @@ const BEYOND = 10
 /** An hour, the most that a histogram holds: JSON has no infinity. */
 const FOR_EVER_US = 3_600e6
 
+/** One request after another, for as long as a trial takes. */
+export async function trialAlone(target: Target, options: Omit<ProfileOptions, 'load'>, share: number): Promise<Trial> {
+  const { warmup = 'auto', warmupMaxSeconds = 3, seconds = 2 } = options
+  const load = { kind: 'closed', concurrency: 1 } as const
+  const profiled = await measure(target, { ...options, seconds, warmup, warmupMaxSeconds, load })
+  return { us: percentileOfSent(profiled, share) }
+}
+
 /** One run of a search: Poisson arrivals at a rate, with a seed of its own. */
 export async function trialAt(
   target: Target,

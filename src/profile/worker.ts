@@ -18,7 +18,10 @@ export interface GeneratorData {
   readonly generate: { readonly caller: CallerSpec; readonly plan: Plan }
 }
 
-/** What the thread posts. After `measuring` it waits for any message before it measures. */
+/**
+ * What the thread posts. After `measuring` it waits for any message before it measures; after `done` it waits to be
+ * terminated, since with its handle on the model the figures of its requests would go.
+ */
 export type FromGenerator =
   | { readonly kind: 'progress'; readonly progress: Progress }
   /** Processor time of the generator's threads so far. */
@@ -59,7 +62,6 @@ async function run({ caller: spec, plan }: GeneratorData['generate']): Promise<v
   } catch (error) {
     post({ kind: 'failed', error })
   }
-  // Requests that never end would keep close() waiting: the thread ends all the same, and its handle with it.
   await pacer.close()
-  main.close()
+  await once(main, 'message')
 }

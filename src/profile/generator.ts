@@ -49,13 +49,13 @@ export interface Progress {
 export interface Surroundings {
   /** Waits so many milliseconds, as exactly as can be. */
   wait(ms: number): Promise<void>
-  /** The warm-up is over and its load goes on: figures are read now. Measuring starts when it resolves. */
+  /** The warm-up is over and its requests have ended: figures are read now. Measuring starts when it resolves. */
   measuring(): Promise<void>
   progress(progress: Progress): void
 }
 
 const PROGRESS_MS = 250
-/** A closed loop starts with no request of the warm-up open; one that hangs is not waited for longer. */
+/** Measuring starts with no request of the warm-up open, so that counts agree; longer is not waited for the last ones. */
 const LAST_OF_WARM_UP_MS = 1000
 
 /** Warms up, measures, waits for what is open: the whole of one run, on the thread it is called on. */
@@ -96,10 +96,10 @@ async function warmUp(plan: Plan, caller: Caller, around: Surroundings): Promise
     while (!watch.over(nowNs())) await sleep(20)
   })
   const result = watch.result(nowNs())
-  await around.measuring()
   running.stop()
   await running.allSent
-  if (plan.load.kind === 'closed') await drained(running, LAST_OF_WARM_UP_MS)
+  await drained(running, LAST_OF_WARM_UP_MS)
+  await around.measuring()
   return result
 }
 
@@ -112,7 +112,7 @@ function loadBefore({ load, seconds, seed }: Plan): Load {
 
 async function drained(running: Running, timeoutMs: number): Promise<void> {
   const end = nowNs() + timeoutMs * 1e6
-  while (running.open() > 0 && nowNs() < end) await sleep(5)
+  while (running.open() > 0 && nowNs() < end) await sleep(1)
 }
 
 /** Says every so often how far a phase is, while `work` runs. */

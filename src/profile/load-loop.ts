@@ -11,6 +11,8 @@ const LONGEST_WAIT_MS = 100
 const SHORTEST_WAIT_MS = 0.05
 /** Sends without a turn of the event loop. A generator that has fallen behind must still read answers. */
 const AT_ONCE = 32
+/** The same for a closed loop, whose target may answer before the loop has turned. */
+const MOST_AT_ONCE = 256
 
 /** Nanoseconds on this thread's clock. */
 export function nowNs(): number {
@@ -123,10 +125,12 @@ async function closedLoop(
   send: (due: number, after: (failed: boolean) => void) => void,
 ): Promise<void> {
   let sent = 0
+  let sinceTurn = 0
   const next = (failed: boolean): void => {
     if (over() || sent >= most) return
-    // What is refused at once would be sent again at once, and no answer would ever be read.
-    if (failed) {
+    // What is refused, or answered, at once would be sent again at once, and the event loop would never turn.
+    if (failed || ++sinceTurn > MOST_AT_ONCE) {
+      sinceTurn = 0
       setImmediate(next, false)
       return
     }

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
+import type { Comparison, ProfileReport } from '../profile/report-types.js'
 import { installed } from '../runtime/addon-file.js'
 import { SubtenError } from '../runtime/errors.js'
-import type { Comparison, ProfileReport } from '../profile/report-types.js'
 import type { Context } from './context.js'
 
 /** Flags that belong to this call and not to the runs that are compared; those with a value are true. */

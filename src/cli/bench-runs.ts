@@ -166,7 +166,9 @@ function searchNotes({ rate, low, high, steps }: RateSearch): string[] {
   const notes: string[] = []
   if (rate > 0 && high / low > 1.2) notes.push(`The searches do not agree well: ${low}/s to ${high}/s.`)
   if (steps.some((step) => step.why?.startsWith('the schedule'))) {
-    notes.push('Above some rate the generator could not keep its schedule: the true rate may be higher than the one found.')
+    notes.push(
+      'Above some rate the generator could not keep its schedule: the true rate may be higher than the one found.',
+    )
   }
   return notes
 }

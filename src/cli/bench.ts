@@ -33,7 +33,11 @@ export function addBench(program: Command, context: Context): void {
     .command('bench')
     .description('measure a model, or a server: latency that hides nothing, throughput, stage by stage')
     .argument('<model>', "a model directory or a model file; with --url the model's name on the server")
-    .option('--concurrency <list>', 'closed loop: callers, one run each (1,64 without --rate)', wholeNumbers(1, 100_000))
+    .option(
+      '--concurrency <list>',
+      'closed loop: callers, one run each (1,64 without --rate)',
+      wholeNumbers(1, 100_000),
+    )
     .option('--rate <list>', 'open loop: requests a second, one run each', positiveNumbers)
     .addOption(new Option('--arrivals <kind>', 'gaps of --rate').choices(ARRIVALS).default('poisson'))
     .option('--cv <n>', 'with --arrivals gamma: coefficient of variation; above 1 is bursts', positiveNumber, 2)
@@ -66,7 +70,10 @@ export function addBench(program: Command, context: Context): void {
     .option('--out <file>', 'write the report as JSON')
     .option('--report <file>', 'write the report as one HTML file')
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nExit codes: 1 also for an invalid run, failed requests, a broken contract. See docs/benchmarking.md.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 1 also for an invalid run, failed requests, a broken contract. See docs/benchmarking.md.',
+    )
     .action(async (path: string, flags: Flags, command: Command) => {
       checkCombination(flags)
       const report = await bench(context, path, flags, (command.parent as Command & { rawArgs: string[] }).rawArgs)
@@ -76,7 +83,8 @@ export function addBench(program: Command, context: Context): void {
 }
 
 async function bench(context: Context, path: string, flags: Flags, args: readonly string[]): Promise<ProfileReport> {
-  const contract = flags.sla === undefined ? undefined : await (await import('../sla/contract.js')).readContract(flags.sla)
+  const contract =
+    flags.sla === undefined ? undefined : await (await import('../sla/contract.js')).readContract(flags.sla)
   if (contract && flags.goodWithin === undefined) {
     // The objective with this threshold is then counted, not read off the curve.
     const latency = contract.objectives.find(({ indicator }) => 'thresholdUs' in indicator)
@@ -110,7 +118,8 @@ async function serverOf(url: string, model: string, flags: Flags): Promise<Targe
 }
 
 function isGood(report: ProfileReport): boolean {
-  if (report.runs.some((run) => run.requests.succeeded < run.requests.sent || run.schedule?.kept === false)) return false
+  if (report.runs.some((run) => run.requests.succeeded < run.requests.sent || run.schedule?.kept === false))
+    return false
   if (report.mlperf?.valid === false || (report.search !== undefined && !(report.search.rate > 0))) return false
   return report.verdict?.every((verdict) => verdict.ok) ?? true
 }
@@ -150,4 +159,3 @@ function shapeOption(text: string, before: Record<string, number[]>): Record<str
   if (name === undefined || dims === undefined) throw new UsageError(`--shape takes name=dims, not ${text}`)
   return { ...before, [name]: dims === '' ? [] : dims.split(',').map(Number) }
 }
-

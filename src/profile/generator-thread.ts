@@ -6,9 +6,10 @@ import { Worker } from 'node:worker_threads'
 import { installed } from '../runtime/addon-file.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { Caller } from './caller.js'
-import { generate, type Generated, type Plan, type Progress } from './generator.js'
+import type { CallerSpec } from './caller-spec.js'
+import { type Generated, generate, type Plan, type Progress } from './generator.js'
 import { threadCpuUs, threadId } from './thread-cpu.js'
-import type { CallerSpec, FromGenerator, GeneratorData } from './worker.js'
+import type { FromGenerator, GeneratorData } from './worker.js'
 
 /** What happens around a run, on the thread that asked for it. */
 export interface Watcher {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Caller, grouped } from './caller.js'
-import { meanRate } from './load-plan.js'
 import { nowNs, type Phase, type Running, startLoad } from './load-loop.js'
+import { meanRate } from './load-plan.js'
 import { derivedSeed } from './random.js'
 import { type Recorded, Recorder, type Sink } from './recorder.js'
 import type { Load } from './report-types.js'
@@ -34,7 +34,12 @@ export interface Plan {
 export interface Generated extends Recorded {
   /** Milliseconds since the epoch. */
   readonly startedAt: number
-  readonly warmup: { readonly seconds: number; readonly requests: number; readonly steady: boolean; readonly how: string }
+  readonly warmup: {
+    readonly seconds: number
+    readonly requests: number
+    readonly steady: boolean
+    readonly how: string
+  }
 }
 
 export interface Progress {

@@ -1,4 +1,4 @@
-import { STORAGE, type Datatype } from '../runtime/datatype.js'
+import { type Datatype, STORAGE } from '../runtime/datatype.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { Inputs, InputValue, TensorInput, TensorSpec } from '../runtime/types.js'
 

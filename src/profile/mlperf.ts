@@ -69,14 +69,18 @@ async function stream(target: Target, options: MlperfOptions, seconds: number, s
   const profiled = await run(target, options, load, { seconds, samplesPerQuery: samples })
   const { count } = profiled.latency
   const dropped = discarded(count, tail)
-  const checks = [duration(profiled.run.seconds), failures(profiled), {
-    rule: 'early stopping',
-    ok: dropped !== undefined,
-    detail:
-      dropped === undefined
-        ? `${count} queries; it takes ${fewestQueries(tail)}`
-        : `${count} queries, of which the ${dropped} slowest are discarded`,
-  }]
+  const checks = [
+    duration(profiled.run.seconds),
+    failures(profiled),
+    {
+      rule: 'early stopping',
+      ok: dropped !== undefined,
+      detail:
+        dropped === undefined
+          ? `${count} queries; it takes ${fewestQueries(tail)}`
+          : `${count} queries, of which the ${dropped} slowest are discarded`,
+    },
+  ]
   const value = dropped === undefined ? 0 : valueAtRank(profiled.latency, count - dropped) / 1000
   const metric = { name: `p${tail * 100} latency (early-stopping estimate)`, value, unit: 'µs' }
   return ended(options.scenario, checks, metric, profiled)
@@ -156,7 +160,11 @@ function duration(seconds: number): Check {
 
 function failures({ run: { requests, firstError } }: Profiled): Check {
   const bad = requests.sent - requests.succeeded
-  return { rule: 'every query is answered', ok: bad === 0, detail: bad === 0 ? 'yes' : `${bad} were not: ${firstError}` }
+  return {
+    rule: 'every query is answered',
+    ok: bad === 0,
+    detail: bad === 0 ? 'yes' : `${bad} were not: ${firstError}`,
+  }
 }
 
 function ended(

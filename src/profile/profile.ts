@@ -6,8 +6,9 @@ import { type LatencyHistogram, newHistogram } from './histogram.js'
 import { type LoadPlan, loadText } from './load-plan.js'
 import type { Metered } from './meter.js'
 import { curveOf, latencySummary } from './percentiles.js'
+import { prepare } from './prepare-target.js'
 import type { Load, ProfileRun, ScheduleProof, TargetFacts } from './report-types.js'
-import { type Prepared, prepare, type Target } from './target.js'
+import type { Prepared, Target } from './target.js'
 import { readTrace } from './trace-file.js'
 
 /** How {@link profile} measures. */
@@ -108,10 +109,18 @@ async function planOf(options: ProfileOptions): Promise<Plan> {
   const { goodWithinUs = Number.POSITIVE_INFINITY, lateBoundUs = 1000, samplesPerQuery, queries } = options
   const trace = options.load.kind === 'replay' ? await readTrace(options.load.file) : undefined
   const load = loadOf(options.load, seed, trace?.length ?? 0)
-  if (trace && load.kind === 'replay') for (let i = 0; i < trace.length; i++) trace[i] = (trace[i] as number) / load.speed
+  if (trace && load.kind === 'replay')
+    for (let i = 0; i < trace.length; i++) trace[i] = (trace[i] as number) / load.speed
   // A hair more than the last time of the trace, so that its last request is sent.
   const seconds = options.seconds ?? (trace ? Math.max((trace.at(-1) ?? 0) / 1e9 + 0.001, 0.1) : 5)
-  for (const [name, value] of Object.entries({ seconds, warmupMaxSeconds, timeoutMs, mostOpen, lateBoundUs, goodWithinUs })) {
+  for (const [name, value] of Object.entries({
+    seconds,
+    warmupMaxSeconds,
+    timeoutMs,
+    mostOpen,
+    lateBoundUs,
+    goodWithinUs,
+  })) {
     if (!(value > 0)) throw wrong(name, value)
   }
   if (warmup !== 'auto' && !(warmup >= 0)) throw wrong('warmup', warmup)
@@ -163,9 +172,7 @@ function described(
     errors: g.errors,
     firstError: g.firstError,
     throughput: g.inTime / g.seconds,
-    ...(options.goodWithinUs === undefined
-      ? {}
-      : { goodput: g.good / g.seconds, goodWithinUs: options.goodWithinUs }),
+    ...(options.goodWithinUs === undefined ? {} : { goodput: g.good / g.seconds, goodWithinUs: options.goodWithinUs }),
     schedule: plan.load.kind === 'closed' ? undefined : proofOf(g, plan, options.lateAllowed ?? 0.01),
     latencyUs: latencySummary(g.latency, latency),
     serviceUs: latencySummary(g.service, together(g.service)),
@@ -208,17 +215,22 @@ function notesOf(run: ProfileRun, target: TargetFacts, ownThread: boolean): stri
     notes.push('The model cannot be shared with another thread: requests came from the thread that answers them.')
   }
   if (run.load.kind === 'closed') {
-    notes.push('In a closed loop a slow answer delays the next request, which hides stalls: measure latency with a rate.')
+    notes.push(
+      'In a closed loop a slow answer delays the next request, which hides stalls: measure latency with a rate.',
+    )
   } else if (run.load.kind !== 'ramp' && run.throughput < 0.95 * (run.requests.sent / run.seconds)) {
     notes.push(`${run.label}: the target did not keep up; the queue grew, and latency says for how long.`)
   }
   if (run.schedule && !run.schedule.kept) notes.push(`${run.label}: INVALID: ${run.schedule.reason}.`)
-  if (!run.warmup.steady && !run.warmup.how.endsWith('as asked')) notes.push(`${run.label}: warm-up: ${run.warmup.how}.`)
+  if (!run.warmup.steady && !run.warmup.how.endsWith('as asked'))
+    notes.push(`${run.label}: warm-up: ${run.warmup.how}.`)
   const { aborted } = run.requests
   if (aborted > 0) notes.push(`${run.label}: ${aborted} requests were given up; percentiles leave them out.`)
   if (run.load.kind === 'ramp') notes.push('A ramp has no steady state: its percentiles are of a mixture of rates.')
   if (target.kind !== 'in-process' && run.stagesUs) {
-    notes.push('Percentiles of stages are since the server loaded the model; means and counts are of the measured part.')
+    notes.push(
+      'Percentiles of stages are since the server loaded the model; means and counts are of the measured part.',
+    )
   }
   return notes
 }

@@ -107,7 +107,10 @@ export class Recorder implements Sink {
     const index = this.#index(due)
     const window = this.#windows[index] as Window
     window.open--
-    if (code !== undefined) return this.#failed(code, detail)
+    if (code !== undefined) {
+      this.#failed(code, detail)
+      return
+    }
     this.#counts.succeeded++
     window.succeeded++
     if (now <= this.#endNs) this.#inTime++

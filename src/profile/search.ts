@@ -72,7 +72,11 @@ async function bisect(
   let low = 0
   let high = Number.POSITIVE_INFINITY
   let step = factor
-  for (let rate = Math.min(start, most); low === 0 || high === Number.POSITIVE_INFINITY; step = Math.min(2, step * step)) {
+  for (
+    let rate = Math.min(start, most);
+    low === 0 || high === Number.POSITIVE_INFINITY;
+    step = Math.min(2, step * step)
+  ) {
     if (await kept(rate)) low = rate
     else high = rate
     if (low >= most) return most

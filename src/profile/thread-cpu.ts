@@ -13,7 +13,8 @@ export function threadId(): string {
 export function threadCpuUs(threads: readonly string[]): number | undefined {
   try {
     let ns = 0
-    for (const thread of threads) ns += Number(readFileSync(`/proc/self/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+    for (const thread of threads)
+      ns += Number(readFileSync(`/proc/self/task/${thread}/schedstat`, 'utf8').split(' ')[0])
     return Number.isFinite(ns) ? ns / 1000 : undefined
   } catch {
     return undefined

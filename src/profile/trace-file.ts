@@ -51,7 +51,8 @@ export function parseTrace(text: string, file: string): Float64Array {
     last = since
     times.push(since)
   }
-  if (times.length === 0) throw new SubtenError('CONFIG_INVALID', `the trace ${file} has no requests`, { details: { file } })
+  if (times.length === 0)
+    throw new SubtenError('CONFIG_INVALID', `the trace ${file} has no requests`, { details: { file } })
   return Float64Array.from(times)
 }
 

@@ -1,17 +1,12 @@
 import { once } from 'node:events'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { attach } from '../runtime/attach.js'
-import type { Inputs, ShareToken } from '../runtime/types.js'
-import { generate, type Generated, type Plan, type Progress } from './generator.js'
-import { type HttpRequests, httpCaller } from './http-caller.js'
+import type { CallerSpec } from './caller-spec.js'
+import { type Generated, generate, type Plan, type Progress } from './generator.js'
+import { httpCaller } from './http-caller.js'
 import { modelCaller } from './model-caller.js'
 import { Pacer, pace } from './pacer.js'
 import { threadCpuUs, threadId } from './thread-cpu.js'
-
-/** What the generator's thread sends requests to. */
-export type CallerSpec =
-  | { readonly kind: 'model'; readonly token: ShareToken; readonly inputs: readonly Inputs[]; readonly deadlineMs?: number }
-  | { readonly kind: 'http'; readonly requests: HttpRequests }
 
 /** workerData of this file; or `{ pace, port }` for the pacing thread. */
 export interface GeneratorData {

@@ -25,7 +25,10 @@ describe('a body of the KServe protocol', () => {
   })
 
   it('has its tensors as bytes behind a header of the length it says', () => {
-    const { bytes, headerLength } = binaryBody(specs, { x: { data: [1, 2], shape: [1, 2] }, s: ['ab', 'c'] })
+    const { bytes, headerLength } = binaryBody(specs, {
+      x: { data: Float32Array.of(1, 2), shape: [1, 2] },
+      s: ['ab', 'c'],
+    })
     expect(json(bytes.subarray(0, headerLength))).toEqual({
       inputs: [
         { name: 'x', datatype: 'FP32', shape: [1, 2], parameters: { binary_data_size: 8 } },

@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { countAtMost, type LatencyHistogram, newHistogram, record, valueAtRank } from '../../../src/profile/histogram.js'
+import {
+  countAtMost,
+  type LatencyHistogram,
+  newHistogram,
+  record,
+  valueAtRank,
+} from '../../../src/profile/histogram.js'
 import { curveOf, latencySummary, shareInterval } from '../../../src/profile/percentiles.js'
 import { seededRandom } from '../../../src/profile/random.js'
-import type { Estimate } from '../../../src/profile/report-types.js'
 import { BLOCKS } from '../../../src/profile/recorder.js'
+import type { Estimate } from '../../../src/profile/report-types.js'
 
 const MS = 1e6
 

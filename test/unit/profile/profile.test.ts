@@ -23,7 +23,7 @@ function stallThisThread(ms: number): void {
 
 describe('a stall of the target for a second', () => {
   const stalling = () =>
-    serverThat((request, response, number) => {
+    serverThat((_request, response, number) => {
       // The first request is the one that tries whether anything answers.
       if (number === 100) stallThisThread(1000)
       response.end('{}')
@@ -142,7 +142,12 @@ describe('a run', () => {
     const signal = AbortSignal.timeout(300)
     const controller = new AbortController()
     signal.onabort = () => controller.abort(reason)
-    const run = profile(target, { warmup: 0, seconds: 60, load: { kind: 'poisson', rate: 50 }, signal: controller.signal })
+    const run = profile(target, {
+      warmup: 0,
+      seconds: 60,
+      load: { kind: 'poisson', rate: 50 },
+      signal: controller.signal,
+    })
     await expect(run).rejects.toBe(reason)
   })
 
@@ -234,7 +239,9 @@ describe('a server as the target', () => {
     const target = { url, protocol: 'kserve-json', model: 'echo' } as const
     await expect(profile({ ...target, model: 'other' }, options)).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' })
     await expect(profile({ ...target, url: 'localhost' }, options)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
-    await expect(profile(target, { ...options, shapes: { x: [1, 3] } })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await expect(profile(target, { ...options, shapes: { x: [1, 3] } })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    })
     await expect(profile({ ...target, protocol: 'kserve-grpc' }, options)).rejects.toMatchObject({
       code: 'NOT_SUPPORTED',
       remedy: expect.stringContaining('gRPC server'),

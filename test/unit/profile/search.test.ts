@@ -58,7 +58,9 @@ describe('the search for the highest rate', () => {
   it('does not look where one request after another misses the limit', async () => {
     const found = await search(() => ({ us: 1 }), { alone: async () => ({ us: 20_000 }) })
     expect(found).toMatchObject({ rate: 0, steps: [] })
-    expect((await search((rate) => ({ us: queue(100)(rate) }), { alone: async () => ({ us: 900 }) })).rate).toBeGreaterThan(80)
+    expect(
+      (await search((rate) => ({ us: queue(100)(rate) }), { alone: async () => ({ us: 900 }) })).rate,
+    ).toBeGreaterThan(80)
   })
 
   it('gives each run another number, for its seed', async () => {

@@ -74,7 +74,7 @@ export function startLoad(phase: Phase, caller: Caller, sink: Sink, wait: (ms: n
   const allSent =
     phase.load.kind === 'closed'
       ? closedLoop(phase.load.concurrency, phase.most, over, send)
-      : openLoop(scheduleOf(phase.load, phase.seconds, phase.trace), phase, over, send, wait)
+      : openLoop(scheduleOf(phase.load, phase.seconds, phase.trace), phase, () => stopped, send, wait)
   return {
     allSent,
     stop: () => {
@@ -93,24 +93,23 @@ export function startLoad(phase: Phase, caller: Caller, sink: Sink, wait: (ms: n
 async function openLoop(
   times: Schedule,
   { start, until }: Phase,
-  over: () => boolean,
+  stopped: () => boolean,
   send: (due: number) => void,
   wait: (ms: number) => Promise<void>,
 ): Promise<void> {
   let atOnce = 0
-  for (let due = start + times.next(); due < until && Number.isFinite(due); due = start + times.next()) {
+  for (let due = start + times.next(); due < until && Number.isFinite(due) && !stopped(); due = start + times.next()) {
     for (let left = due - nowNs(); left > 0; left = due - nowNs()) {
       atOnce = 0
       await waited(left / 1e6, wait)
-      if (over()) break
+      if (stopped()) return
     }
-    if (over() && due > nowNs()) return
     send(due)
     if (++atOnce % AT_ONCE !== 0) continue
     await turn()
   }
   // The phase lasts as long as it was told, also where its last request came before: silence is part of a schedule.
-  while (Number.isFinite(until) && !over()) await waited((until - nowNs()) / 1e6, wait)
+  while (Number.isFinite(until) && nowNs() < until && !stopped()) await waited((until - nowNs()) / 1e6, wait)
 }
 
 function waited(ms: number, wait: (ms: number) => Promise<void>): Promise<void> {

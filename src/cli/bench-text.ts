@@ -104,7 +104,8 @@ function comparisonText({ comparison }: ProfileReport): string {
     d.real ? d.verdict.toUpperCase() : d.verdict,
   ])
   const head = `compared with ${comparison.before} (${comparison.how}, ${comparison.rounds} rounds, ${comparison.confidence * 100} % intervals)`
-  return [head, table(['', 'before', 'after', 'ratio', ''], rows), ...comparison.notes.map((n) => `- ${n}`)].join('\n')
+  const figures = rows.length > 0 ? [table(['', 'before', 'after', 'ratio', ''], rows)] : []
+  return [head, ...figures, ...comparison.notes.map((n) => `- ${n}`)].join('\n')
 }
 
 function verdictText({ verdict }: ProfileReport): string {

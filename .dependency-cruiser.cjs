@@ -31,6 +31,14 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(sla|profile|flight|repository|runtime)/' },
     },
     {
+      name: 'profile-below-front-ends',
+      comment:
+        'The load generator is part of the library and of a worker thread: it loads no model and starts no server.',
+      severity: 'error',
+      from: { path: '^src/profile/' },
+      to: { path: '^src/', pathNot: '^src/(profile|runtime)/' },
+    },
+    {
       name: 'nobody-imports-the-command-line',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/cli/' },
@@ -48,6 +56,14 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(runtime|repository|load|index\\.ts|testing\\.ts)' },
       to: { path: 'node_modules/(fastify|sharp|prom-client|commander)/' },
+    },
+    {
+      name: 'http-client-in-the-generator-thread-only',
+      comment:
+        "import 'subten' must not pay for an HTTP client: the generator's thread loads it where it sends over HTTP.",
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(profile/http-caller|sla/)' },
+      to: { path: 'node_modules/undici/' },
     },
     {
       name: 'native-loaded-in-the-runtime-only',

@@ -18,7 +18,8 @@ const library = { index: 'src/index.ts', testing: 'src/testing.ts' }
 export default defineConfig([
   {
     ...shared,
-    entry: { ...library, cli: 'src/cli/main.ts' },
+    // A worker thread shares no classes with who started it: one format of its file does for both.
+    entry: { ...library, cli: 'src/cli/main.ts', 'profile-worker': 'src/profile/worker.ts' },
     format: 'esm',
     shims: false,
     onSuccess: async () => copyPage(),

@@ -1,5 +1,19 @@
 export { load } from './load/load.js'
 export { openRepository } from './load/open-repository.js'
+export type { Progress as ProfileProgress } from './profile/generator.js'
+export type { LoadPlan } from './profile/load-plan.js'
+export { type ProfileOptions, profile } from './profile/profile.js'
+export type {
+  Estimate,
+  LatencySummary,
+  Load,
+  Percentile,
+  ProfileRun,
+  RequestTally,
+  ScheduleProof,
+  SeriesPoint,
+} from './profile/report-types.js'
+export type { ServerTarget, Target } from './profile/target.js'
 export { attach } from './runtime/attach.js'
 export type { ArrayOf, Datatype, NumericData, TensorData } from './runtime/datatype.js'
 export { withDeadline } from './runtime/deadline.js'

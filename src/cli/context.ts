@@ -27,6 +27,8 @@ export interface Context {
   out(text: string): void
   /** Progress and errors. */
   err(text: string): void
+  /** A line that stands in place of the last one, where a person watches; '' takes it away. */
+  progress?(line: string): void
   readStdin(): Promise<Buffer>
   load(path: string, options?: LoadOptions): Promise<Model>
   systemInfo(): Promise<SystemInfo>
@@ -36,6 +38,9 @@ export interface Context {
 export const processContext: Context = {
   out: (text) => process.stdout.write(`${text}\n`),
   err: (text) => process.stderr.write(`${text}\n`),
+  progress: (line) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line.slice(0, process.stderr.columns - 1)}`)
+  },
   async readStdin() {
     const chunks: Buffer[] = []
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)

@@ -24,6 +24,7 @@ describe('the packed package', () => {
       'dist/index.d.ts',
       'dist/index.d.cts',
       'dist/cli.js',
+      'dist/profile-worker.js',
       'CMakeLists.txt',
       'LICENSE',
       'schemas/sla.schema.json',

@@ -1,11 +1,21 @@
-import { describe, expect, it } from 'vitest'
-import { openLoop } from '../../../src/cli/bench-load.js'
-import { seededInputs, seededRandom } from '../../../src/cli/seeded-inputs.js'
-import { DATATYPES } from '../../../src/runtime/datatype.js'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { benchArgs } from '../../../src/cli/bench-compare.js'
 import { fakeModel } from '../../../src/testing.js'
-import { subten, vectorModel } from './running-cli.js'
+import { echoModel, serving, vector } from '../server/running-server.js'
+import { subten } from './running-cli.js'
 
 const slow = () => fakeModel({ inputs: [], outputs: [] }, { latencyMs: 20 })
+/** A bound that no busy machine breaks: what is late is tested elsewhere. */
+const lenient = ['--late-bound', '60s']
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'subten-bench-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
 
 describe('subten bench', () => {
   it('measures a closed loop at each concurrency', async () => {
@@ -17,59 +27,126 @@ describe('subten bench', () => {
     expect(ran.out).toContain('hides stalls')
     expect(ran.err).toContain('1 in flight: warming up')
     const json = JSON.parse((await subten([...args, '--json'])).out)
-    expect(json.runs).toMatchObject([{ concurrency: 1 }, { concurrency: 4 }])
-    expect(json.runs[0].succeeded).toBe(json.runs[0].stagesUs.total.count)
+    expect(json).toMatchObject({
+      schema: 'subten.profile/1',
+      target: { kind: 'in-process', model: 'vector' },
+      machine: { node: process.version },
+      runs: [{ load: { kind: 'closed', concurrency: 1 } }, { load: { kind: 'closed', concurrency: 4 } }],
+    })
+    expect(json.runs[0].batches.count).toBe(json.runs[0].requests.succeeded)
   })
 
-  it('measures an open loop from the intended send time', async () => {
-    const args = ['bench', 'slow', '--rate', '200', '--duration', '0.5', '--warmup', '0', '--json']
+  it('measures an open loop from the intended send time, at each rate', async () => {
+    const args = ['bench', 'slow', '--rate', '100,200', '--duration', '0.5', '--warmup', '0', '--json', ...lenient]
     const ran = await subten(args, { models: { slow } })
-    const [run] = JSON.parse(ran.out).runs
-    expect(run.succeeded).toBeGreaterThan(60)
-    expect(run.latencyUs.p50).toBeGreaterThan(18_000)
-    expect(run.latencyUs.p50).toBeGreaterThanOrEqual(run.stagesUs.total.p50)
-    expect(run.latenessUs.count).toBe(run.succeeded)
+    expect(ran.code).toBe(0)
+    const { runs } = JSON.parse(ran.out)
+    expect(runs.map((run: { load: unknown }) => run.load)).toEqual([
+      { kind: 'poisson', rate: 100, seed: 1 },
+      { kind: 'poisson', rate: 200, seed: 1 },
+    ])
+    const [, run] = runs
+    expect(run.requests.succeeded).toBeGreaterThan(60)
+    expect(run.latencyUs.p50.value).toBeGreaterThan(18_000)
+    expect(run.latencyUs.p999).toEqual({ needs: 10_000 - run.latencyUs.count })
+    expect(run.schedule).toMatchObject({ kept: true, latenessUs: { count: run.requests.sent } })
   })
 
-  it('counts a stall against every request that it delayed', async () => {
-    const model = fakeModel({ inputs: [], outputs: [] })
-    setTimeout(() => {
-      const until = performance.now() + 150
-      while (performance.now() < until);
-    }, 50)
-    const { latency } = await openLoop(model, [{}], 1000, 0.4, seededRandom(1))
-    // A third of the arrivals fall into the stall of 150 of 400 ms.
-    expect(latency.percentile(80)).toBeGreaterThan(20e6)
+  it.each([
+    [['--arrivals', 'constant', '--rate', '100'], { kind: 'constant', rate: 100, seed: 3 }],
+    [['--arrivals', 'gamma', '--rate', '100', '--cv', '3'], { kind: 'gamma', rate: 100, cv: 3, seed: 3 }],
+    [['--ramp', '50:200'], { kind: 'ramp', from: 50, to: 200, seed: 3 }],
+  ])('takes other arrivals: %j', async (flags, load) => {
+    const args = ['bench', 'models/vector', ...flags, '--duration', '0.2', '--warmup', '0', '--seed', '3', '--json']
+    expect(JSON.parse((await subten([...args, ...lenient])).out).runs[0].load).toEqual(load)
+  })
+
+  it('replays a trace, and names file and line of a bad one', async () => {
+    const file = join(folder, 'trace.jsonl')
+    await writeFile(file, '{"timestamp":0}\n{"timestamp":0.1}\n')
+    const args = ['bench', 'models/vector', '--replay', file, '--warmup', '0', '--json', ...lenient]
+    expect(JSON.parse((await subten(args)).out).runs[0].requests.sent).toBe(2)
+    await writeFile(file, '{"timestamp":0}\n{}\n')
+    expect(await subten(args)).toMatchObject({ code: 1, err: expect.stringContaining(`${file}:2: `) })
+  })
+
+  it('measures a server', async () => {
+    const { url } = await serving([echoModel(vector)])
+    const args = ['--rate', '50', '--duration', '0.3', '--warmup', '0', ...lenient]
+    const ran = await subten(['bench', 'echo', '--url', url, '--protocol', 'kserve-json', ...args])
+    expect(ran).toMatchObject({ code: 0, out: expect.stringContaining(`echo, version 1`) })
+    expect(ran.out).toContain(`at ${url} (kserve-json)`)
+    const grpc = await subten(['bench', 'echo', '--url', url, '--protocol', 'kserve-grpc', ...args])
+    expect(grpc).toMatchObject({ code: 1, err: expect.stringContaining('NOT_SUPPORTED') })
+  })
+
+  it('says with exit code 1 that a run is invalid', async () => {
+    const args = ['bench', 'models/vector', '--rate', '200', '--duration', '0.3', '--warmup', '0']
+    const ran = await subten([...args, '--late-bound', '0.001us'])
+    expect(ran).toMatchObject({ code: 1, out: expect.stringMatching(/INVALID, the schedule was not kept: 100 %/) })
   })
 
   it('reports failures, with exit code 1', async () => {
     const models = { failing: () => fakeModel({ inputs: [], outputs: [] }, { latencyMs: 1, failEvery: 3 }) }
-    const ran = await subten(['bench', 'failing', '--concurrency', '1', '--duration', '0.1', '--warmup', '0'], {
+    const ran = await subten(['bench', 'failing', '--concurrency', '1', '--duration', '0.5', '--warmup', '0'], {
       models,
     })
-    expect(ran).toMatchObject({ code: 1, out: expect.stringMatching(/\d+ FAILED \(request \d+ fails/) })
+    expect(ran).toMatchObject({ code: 1, out: expect.stringMatching(/\d+ FAILED \(ENGINE_FAILED \d+: .*request \d+/) })
+  })
+
+  it('looks for the highest rate, and measures there', async () => {
+    const args = ['bench', 'slow', '--find', 'p90=15ms', '--repeats', '1', '--duration', '0.1', '--warmup', '0']
+    const ran = await subten([...args, ...lenient, '--rate', '100'], { models: { slow } })
+    // Every answer takes 20 ms: no rate is low enough, and none is measured.
+    expect(ran).toMatchObject({ code: 1, out: expect.stringContaining('no rate keeps p90 within 15 ms') })
+    expect(ran.err).toContain('looking for the highest rate')
+  })
+
+  it('runs a scenario of MLPerf, which is invalid when it is short', async () => {
+    const args = ['bench', 'slow', '--mlperf', 'single-stream', '--mlperf-duration', '0.5', '--warmup', '0']
+    const ran = await subten(args, { models: { slow } })
+    expect(ran.code).toBe(1)
+    expect(ran.out).toMatch(/MLPerf single-stream: .*INVALID/)
+    expect(ran.out).toMatch(/NOT OK {2}minimum duration: 0.5 s; it takes 600 s/)
+  })
+
+  it('writes the report to a file', async () => {
+    const file = join(folder, 'report.json')
+    const args = ['bench', 'models/vector', '--concurrency', '1', '--duration', '0.1', '--warmup', '0']
+    expect((await subten([...args, '--out', file])).code).toBe(0)
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ schema: 'subten.profile/1' })
+    await writeFile(file, '{"not":"a report"}')
+    expect(await subten([...args, '--compare', file])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('is no report of subten bench'),
+    })
   })
 
   it('refuses wrong options with 2, and a shape the model does not take with 1', async () => {
-    const bench = (...args: string[]) => subten(['bench', 'models/vector', ...args])
-    expect((await bench('--concurrency', '0')).code).toBe(2)
-    expect((await bench('--rate', '-5')).code).toBe(2)
-    expect((await bench('--shape', 'x')).code).toBe(2)
+    const bench = (...args: string[]) =>
+      subten(['bench', 'models/vector', '--duration', '0.1', '--warmup', '0', ...args])
+    for (const wrong of [
+      ['--concurrency', '0'],
+      ['--rate', '-5'],
+      ['--rate', '5', '--concurrency', '1'],
+      ['--ramp', '5'],
+      ['--shape', 'x'],
+      ['--good-within', '10'],
+      ['--find', 'fast'],
+      ['--find', 'p99=1ms', '--mlperf', 'server'],
+      ['--mlperf', 'both'],
+      ['--url', 'http://x', '--protocol', 'classify'],
+    ]) {
+      expect(await bench(...wrong), wrong.join(' ')).toMatchObject({ code: 2, out: '' })
+    }
     expect((await bench('--shape', 'x=1,4')).code).toBe(1)
     expect((await bench('--shape', 'z=1')).code).toBe(1)
   })
 })
 
-describe('inputs of a seed', () => {
-  it('are the same each time, and other for another seed', () => {
-    const inputs = (seed: number) => seededInputs(vectorModel(), seededRandom(seed), 3, new Map())
-    expect(inputs(1)).toEqual(inputs(1))
-    expect(inputs(1)).not.toEqual(inputs(2))
-  })
-
-  it.each(DATATYPES)('suit %s', async (datatype) => {
-    const model = fakeModel({ inputs: [{ name: 'x', datatype, shape: [-1, 2] }], outputs: [] })
-    const [input] = seededInputs(model, seededRandom(1), 1, new Map([['x', [3, 2]]]))
-    await expect(model.infer(input ?? {})).resolves.toBeDefined()
+describe('the arguments of runs that are compared', () => {
+  it('are those of the call without what belongs to the comparison', () => {
+    const args = ['bench', 'm', '--rate', '5', '--compare', 'old', '--json', '--out=x', '--rounds=3', '--report', 'r']
+    expect(benchArgs([...args, '--duration', '1'])).toEqual(['m', '--rate', '5', '--duration', '1'])
   })
 })

@@ -1,25 +1,13 @@
 import { STORAGE } from '../runtime/datatype.js'
 import { SubtenError } from '../runtime/errors.js'
-import type { Inputs, InputValue, Model, TensorSpec } from '../runtime/types.js'
-
-/** Numbers in [0, 1) that a seed fixes (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+import type { Inputs, InputValue, TensorSpec } from '../runtime/types.js'
 
 /** Requests of one row with random elements. Unknown dimensions are 1, except where `shapes` gives them. */
 export function seededInputs(
-  model: Model,
+  model: { readonly name: string; readonly inputs: readonly TensorSpec[] },
   random: () => number,
   count: number,
-  shapes: ReadonlyMap<string, number[]>,
+  shapes: ReadonlyMap<string, readonly number[]>,
 ): Inputs[] {
   for (const name of shapes.keys()) {
     if (!model.inputs.some((spec) => spec.name === name)) {
@@ -35,7 +23,7 @@ export function seededInputs(
   })
 }
 
-function seededTensor(spec: TensorSpec, given: number[] | undefined, random: () => number): InputValue {
+function seededTensor(spec: TensorSpec, given: readonly number[] | undefined, random: () => number): InputValue {
   const { datatype } = spec
   const shape = given ?? spec.shape.map((d) => (d < 0 ? 1 : d))
   const count = shape.reduce((n, d) => n * d, 1)

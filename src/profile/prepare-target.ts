@@ -1,0 +1,39 @@
+import { SubtenError } from '../runtime/errors.js'
+import type { Inputs, Model } from '../runtime/types.js'
+import type { Caller } from './caller.js'
+import type { CallerSpec } from './caller-spec.js'
+import { inProcessMeter } from './meter.js'
+import { modelCaller } from './model-caller.js'
+import { derivedSeed, seededRandom } from './random.js'
+import type { TargetFacts } from './report-types.js'
+import { seededInputs } from './seeded-inputs.js'
+import { prepareServer } from './server-target.js'
+import { type InputOptions, isServer, type Prepared, type Target } from './target.js'
+
+/** How many inputs are made up: enough that no answer is the one before, few enough to stay in the cache. */
+const INPUTS = 16
+
+/** Finds out what the target takes, makes inputs and tries one: mistakes show early, and plainly. */
+export async function prepare(target: Target, options: InputOptions): Promise<Prepared> {
+  if (isServer(target)) return prepareServer(target, options, INPUTS)
+  if (target.decoupled) {
+    throw new SubtenError('NOT_SUPPORTED', `model '${target.name}' is decoupled: it has no one answer to wait for`)
+  }
+  const random = seededRandom(derivedSeed(options.seed, 4))
+  const shapes = new Map(Object.entries(options.shapes ?? {}))
+  const inputs = options.inputs ?? seededInputs(target, random, INPUTS, shapes)
+  if (inputs.length === 0) throw new SubtenError('INVALID_INPUT', 'there are no inputs to send')
+  await target.infer(inputs[0] as Inputs)
+  const { name, version, engine } = target
+  const facts: TargetFacts = { kind: 'in-process', model: name, version, engine }
+  return { facts, caller: callerOf(target, inputs, options.deadlineMs), meter: inProcessMeter(target) }
+}
+
+function callerOf(model: Model, inputs: readonly Inputs[], deadlineMs: number | undefined): CallerSpec | Caller {
+  try {
+    return { kind: 'model', token: model.share(), inputs, deadlineMs }
+  } catch (error) {
+    if (error instanceof SubtenError && error.code === 'NOT_SUPPORTED') return modelCaller(model, inputs, deadlineMs)
+    throw error
+  }
+}

@@ -3,6 +3,7 @@ import { benchProgram, runBench } from './bench-process.js'
 import { type Figure, figuresOfProfile, type ReportFigures } from './compare-figures.js'
 import { median } from './median.js'
 import { fewestRounds, pairedRatio } from './paired-ratio.js'
+import { seededRandom } from './random.js'
 import type { Comparison, Difference, Estimate, MachineFacts, ProfileReport } from './report-types.js'
 
 /** Of the intervals of ratios: one figure in a thousand is called different where nothing is. */
@@ -85,7 +86,7 @@ export async function compareBuilds(options: CompareOptions): Promise<Comparison
     })
   }
   const programs = { before: benchProgram(options.before), after: benchProgram(options.after) }
-  const random = coin(options.seed ?? Math.floor(Math.random() * 2 ** 32))
+  const random = seededRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32))
   const measured: Record<'before' | 'after', ReportFigures[]> = { before: [], after: [] }
   for (let round = 0; round <= rounds; round++) {
     for (const build of random() < 0.5 ? (['before', 'after'] as const) : (['after', 'before'] as const)) {
@@ -195,15 +196,3 @@ function shorterNames(differences: readonly Difference[]): Difference[] {
 }
 
 const round = (value: number): string => value.toPrecision(3)
-
-/** Numbers in [0, 1) that a seed fixes (mulberry32). */
-function coin(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}

@@ -5,8 +5,8 @@ import uplotLicense from 'uplot/LICENSE?raw'
 import type { ChartData } from './charts.js'
 import { Html, html, scriptJson } from './html.js'
 import icon from './page/icon.svg?raw'
-import script from './page/report.js?raw'
 import style from './page/report.css?raw'
+import script from './page/report.js?raw'
 
 /**
  * One file that needs nothing else: style and script stand in it, and its policy allows those two by their hashes and

@@ -18,20 +18,27 @@ export function html(parts: TemplateStringsArray, ...contents: readonly Content[
   return new Html(text)
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
 
-/** Control characters and marks that turn the direction of text are shown as what they are: they could hide a name. */
+/** Also shows characters that are not seen, and could make a name look like another. */
 export function escapeHtml(text: string): string {
   return visible(text).replace(/[&<>"']/g, (sign) => ENTITIES[sign] as string)
 }
 
-function visible(text: string): string {
-  return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-}
+const UNSEEN =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g
+
+/** Text whose control characters and marks of direction show as `\u202e`. */
+export const visible = (text: string): string => text.replace(UNSEEN, codeOf)
+
+const codeOf = (sign: string): string => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`
 
 function textOf(content: Content): string {
   if (content instanceof Html) return content.text
@@ -44,5 +51,5 @@ function textOf(content: Content): string {
 /** JSON that can stand in a `<script>` block: nothing in it can end the block or begin a comment. */
 export function scriptJson(value: unknown): Html {
   const text = JSON.stringify(value) ?? 'null'
-  return new Html(text.replace(/[<>&\u2028\u2029]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`))
+  return new Html(text.replace(/[<>&\u2028\u2029]/g, codeOf).replace(UNSEEN, codeOf))
 }

@@ -94,7 +94,10 @@ function judgement(report: ProfileReport, invalid: readonly ProfileRun[]): Conte
     if (invalid.length > 0) banners.push(banner('warn', 'The contract is not judged by an invalid run', says))
     else if (broken > 0) banners.push(banner('bad', `${counted(broken, 'objective')} broken`, says))
     else if (unknown === verdict.length) banners.push(banner('warn', 'No objective could be judged', says))
-    else banners.push(banner(unknown > 0 ? 'warn' : 'good', unknown > 0 ? 'What could be judged was met' : 'Contract met', says))
+    else
+      banners.push(
+        banner(unknown > 0 ? 'warn' : 'good', unknown > 0 ? 'What could be judged was met' : 'Contract met', says),
+      )
   }
   if (mlperf) {
     banners.push(
@@ -111,7 +114,7 @@ function judgement(report: ProfileReport, invalid: readonly ProfileRun[]): Conte
       banner(
         'good',
         'The load was what it was meant to be',
-        html`<p>The generator kept its schedule${scheduled.length > 1 && ` in all ${scheduled.length} open-loop runs`}: ${late === 0 ? 'no request left' : `at most ${percent(late)} of requests left`} more than ${time(bound)} late.</p>`,
+        html`<p>The generator kept its schedule${scheduled.length > 1 && ` in all ${scheduled.length} open-loop runs`}: ${late === 0 ? 'no request left' : `${scheduled.length > 1 ? 'at most ' : ''}${percent(late)} of requests left`} more than ${time(bound)} late.</p>`,
       ),
     )
   }

@@ -2,7 +2,7 @@ import { loadName } from '../profile/compare-figures.js'
 import type { ProfileRun } from '../profile/report-types.js'
 import type { Charts, PercentileLine } from './charts.js'
 import { card, chip } from './frame.js'
-import { type Content, type Html, html } from './html.js'
+import { type Content, type Html, html, visible } from './html.js'
 import { known, percentileText } from './profile-headline.js'
 import { percent, rate, time } from './quantities.js'
 import { short } from './thin-series.js'
@@ -15,7 +15,7 @@ export function overview(runs: readonly ProfileRun[], charts: Charts): Content {
   if (runs.length < 2) return undefined
   const withCpu = runs.some((run) => run.cpuUsPerRequest !== undefined)
   const table = html`<div class="scroll"><table class="numbers">
-<thead><tr><th>run</th><th>load</th><th>answers</th><th>p50</th><th>p99</th><th>p99.9</th><th>max</th><th>not answered</th>${withCpu && html`<th>CPU a request</th>`}</tr></thead>
+<thead><tr><th>run</th><th>load</th><th>answers</th><th>p50</th><th>p99</th><th>p99.9</th><th>max</th><th>bad</th>${withCpu && html`<th>CPU a request</th>`}</tr></thead>
 <tbody>${runs.map((run, i) => row(run, i, withCpu))}</tbody></table></div>`
   return html`${card('runs', 'Runs', 'Each line leads to its charts.', table)}
 ${throughputCard(runs, charts)}
@@ -43,14 +43,16 @@ function throughputCard(runs: readonly ProfileRun[], charts: Charts): Content {
       p50: points.map((run) => value(run.latencyUs.p50)),
       p99: points.map((run) => value(run.latencyUs.p99)),
       valid: points.map((run) => run.schedule?.kept !== false),
-      labels: points.map((run) => run.label),
+      labels: points.map((run) => visible(run.label)),
     },
     'Latency against answers a second',
     `${points.length} runs from ${rate(points[0]?.throughput ?? 0)} to ${rate(points.at(-1)?.throughput ?? 0)}.`,
     [
       { name: 'p50', color: 'p50' },
       { name: 'p99', color: 'p99' },
-      ...(points.some((run) => run.schedule?.kept === false) ? [{ name: 'invalid run', color: 'bad', shape: 'ring' } as const] : []),
+      ...(points.some((run) => run.schedule?.kept === false)
+        ? [{ name: 'invalid run', color: 'bad', shape: 'ring' } as const]
+        : []),
     ],
   )
   return card('throughput', 'Throughput and latency', 'Where the line turns up, the target is full.', chart)
@@ -86,7 +88,7 @@ export function percentileLine(run: ProfileRun): PercentileLine {
     .map(({ percentile, us }) => ({ x: percentile >= 100 ? end : -Math.log10(1 - percentile / 100), us }))
     .filter(({ x, us }, i, all) => us > 0 && x <= LAST + 0.25 && (i === all.length - 1 || x <= end))
   return {
-    label: run.label,
+    label: visible(run.label),
     x: points.map(({ x }) => Number(x.toFixed(4))),
     us: points.map(({ us }) => short(us)),
     thinFrom: Number(Math.log10(samples / 10).toFixed(4)),

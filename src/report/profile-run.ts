@@ -73,7 +73,10 @@ function percentileChart(run: ProfileRun, charts: Charts): Content {
     { kind: 'percentiles', lines: [line] },
     'Latency by percentile',
     `p50 ${percentileText(run.latencyUs.p50)}, p99 ${percentileText(run.latencyUs.p99)}, maximum ${time(run.latencyUs.max)}.`,
-    [{ name: 'latency', color: 'line-1' }, { name: 'fewer than 10 slower', color: 'thin', shape: 'box' }],
+    [
+      { name: 'latency', color: 'line-1' },
+      { name: 'fewer than 10 slower', color: 'thin', shape: 'box' },
+    ],
   )
 }
 
@@ -93,12 +96,13 @@ function percentiles(run: ProfileRun): Html {
   const at = logScale(Math.min(...ends), Math.max(...ends))
   // In a closed loop both are the same: there is no intended time.
   const service = run.load.kind !== 'closed'
-  const row = (name: string, each: Percentile, served: Percentile): Html => html`<tr><th>${name}</th><td>${percentileText(each)}</td><td class="wide">${
-    'value' in each
-      ? whisker(each, at, 'accent', [], `${name}: ${interval(each)} with 95 % confidence`)
-      : html`<span class="soft">${interval(each)}</span>`
-  }</td><td class="soft">${'value' in each && interval(each)}</td>${service && html`<td>${percentileText(served)}</td>`}</tr>`
-  return html`<div class="scroll"><table class="numbers">
+  const row = (name: string, each: Percentile, served: Percentile): Html =>
+    html`<tr><th>${name}</th><td>${percentileText(each)}</td><td class="wide">${
+      'value' in each
+        ? whisker(each, at, 'accent', [], `${name}: ${interval(each)} with 95 % confidence`)
+        : html`<span class="soft">${interval(each)}</span>`
+    }</td><td class="soft">${'value' in each && interval(each)}</td>${service && html`<td>${percentileText(served)}</td>`}</tr>`
+  return html`<div class="scroll"><table class="numbers percentiles">
 <thead><tr><th></th><th>latency</th><th class="wide">95 % interval</th><th></th>${service && html`<th>from send</th>`}</tr></thead>
 <tbody>${names.map(([key, name]) => row(name, latencyUs[key], serviceUs[key]))}</tbody>
 <tfoot><tr><th>max</th><td>${time(latencyUs.max)}</td><td></td><td></td>${service && html`<td>${time(serviceUs.max)}</td>`}</tr>
@@ -119,7 +123,7 @@ function outcome(run: ProfileRun): Html {
     ['succeeded', requests.succeeded, 'good'],
     ['failed', requests.failed, 'bad'],
     ['refused', requests.refused, 'queue'],
-    ['expired', requests.expired, 'max'],
+    ['expired', requests.expired, 'wake'],
     ['aborted', requests.aborted, 'inbox'],
   ] as const
   const share = (n: number): string => (requests.sent > 0 ? percent(n / requests.sent) : '–')
@@ -146,11 +150,18 @@ const REASONS: readonly (readonly [string, string, string])[] = [
 ]
 
 function batches({ count: all, meanSize, byReason }: NonNullable<ProfileRun['batches']>): Html {
-  const parts = REASONS.map(([name, color, means]) => ({ name, color, means, value: byReason[name as keyof typeof byReason] ?? 0 }))
+  const parts = REASONS.map(([name, color, means]) => ({
+    name,
+    color,
+    means,
+    value: byReason[name as keyof typeof byReason] ?? 0,
+  }))
   return html`<p>${counted(all, 'batch', 'batches')} of ${figure(meanSize)} rows on average. Why each was dispatched:</p>
 ${bar(parts.map(({ name, color, value }) => ({ name, color, value, says: `${name} ${count(value)}` })))}
 <div class="scroll"><table class="numbers"><tbody>${parts.map(({ name, color, value, means }) =>
-    value > 0 ? html`<tr><th><i class="key-box c-${color}"></i>${name} <span class="means">${means}</span></th><td>${count(value)}</td><td>${percent(value / Math.max(1, all))}</td></tr>` : undefined,
+    value > 0
+      ? html`<tr><th><i class="key-box c-${color}"></i>${name} <span class="means">${means}</span></th><td>${count(value)}</td><td>${percent(value / Math.max(1, all))}</td></tr>`
+      : undefined,
   )}</tbody></table></div>`
 }
 
@@ -160,11 +171,20 @@ function measurement(run: ProfileRun): Html {
     ['began', moment(run.startedAt)],
     ['length', `${figure(run.seconds)} s`],
     ['load', `${loadName(load)}${'seed' in load ? `, seed ${load.seed}` : ''}`],
-    ['warm-up', `${figure(warmup.seconds)} s, ${counted(warmup.requests, 'request')}: ${warmup.how}${warmup.steady ? '' : ' (NOT STEADY: the figures may still be falling)'}`],
+    [
+      'warm-up',
+      `${figure(warmup.seconds)} s, ${counted(warmup.requests, 'request')}: ${warmup.how}${warmup.steady ? '' : ' (NOT STEADY: the figures may still be falling)'}`,
+    ],
     ...(schedule
       ? ([
-          ['schedule', html`${schedule.kept ? chip('good', 'kept') : chip('bad', 'not kept')} ${percent(schedule.late)} left more than ${time(schedule.boundUs)} late, ${percent(schedule.allowed)} allowed`],
-          ['sent late by', `p50 ${percentileText(schedule.latenessUs.p50)}, p99 ${percentileText(schedule.latenessUs.p99)}, max ${time(schedule.latenessUs.max)}`],
+          [
+            'schedule',
+            html`${schedule.kept ? chip('good', 'kept') : chip('bad', 'not kept')} ${percent(schedule.late)} left more than ${time(schedule.boundUs)} late, ${percent(schedule.allowed)} allowed`,
+          ],
+          [
+            'sent late by',
+            `p50 ${percentileText(schedule.latenessUs.p50)}, p99 ${percentileText(schedule.latenessUs.p99)}, max ${time(schedule.latenessUs.max)}`,
+          ],
         ] as const)
       : []),
     ...(run.cpuUsPerRequest === undefined ? [] : ([['CPU a request', time(run.cpuUsPerRequest)]] as const)),

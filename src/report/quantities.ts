@@ -36,7 +36,7 @@ export const count = (value: number): string => Math.round(value).toLocaleString
 export function percent(share: number): string {
   if (!Number.isFinite(share)) return '–'
   const rest = Math.abs(1 - share)
-  const digits = share > 0.9 && rest > 0 ? Math.min(5, Math.max(1, Math.ceil(-Math.log10(rest)) - 1)) : 2
+  const digits = share > 0.9 && rest > 0 ? Math.min(5, Math.max(2, Math.ceil(-Math.log10(rest)) - 1)) : 2
   const text = (100 * share).toFixed(digits)
   if (share < 1 && Number(text) === 100) return '> 99.999 %'
   if (share > 0 && Number(text) === 0) return '< 0.01 %'

@@ -32,20 +32,33 @@ ${models.map((model, i) => modelSection(model, i))}
 }
 
 function judgement(objectives: Objectives): Html {
-  const of = (state: ObjectiveStatus['state']): Objectives => objectives.filter((objective) => objective.state === state)
+  const of = (state: ObjectiveStatus['state']): Objectives =>
+    objectives.filter((objective) => objective.state === state)
   const [broken, risk, few] = [of('broken'), of('at-risk'), of('too-few')]
   const firing = objectives.flatMap(({ alerts }) => alerts.filter((alert) => alert.firing))
   const says: Content = [
     listed(broken, 'Broken'),
     listed(risk, 'At risk'),
     listed(few, 'Too few events to judge'),
-    firing.length > 0 && html`<p>${counted(firing.length, 'alert')} firing, ${firing.filter(({ severity }) => severity === 'page').length} of them to a pager.</p>`,
+    firing.length > 0 &&
+      html`<p>${counted(firing.length, 'alert')} firing, ${firing.filter(({ severity }) => severity === 'page').length} of them to a pager.</p>`,
   ]
-  if (objectives.length === 0) return banner('plain', 'The contract has no objective', html`<p>There is nothing to judge.</p>`)
-  if (broken.length > 0) return banner('bad', `${broken.length} of ${counted(objectives.length, 'objective')} broken`, says)
-  if (risk.length > 0) return banner('warn', `${risk.length} of ${counted(objectives.length, 'objective')} at risk`, says)
+  if (objectives.length === 0)
+    return banner('plain', 'The contract has no objective', html`<p>There is nothing to judge.</p>`)
+  if (broken.length > 0)
+    return banner('bad', `${broken.length} of ${counted(objectives.length, 'objective')} broken`, says)
+  if (risk.length > 0)
+    return banner('warn', `${risk.length} of ${counted(objectives.length, 'objective')} at risk`, says)
   if (few.length === objectives.length) return banner('plain', 'Too few events to judge any objective', '')
-  return banner('good', few.length > 0 ? 'All that could be judged is met' : objectives.length === 1 ? 'The objective is met' : `All ${objectives.length} objectives met`, says)
+  return banner(
+    'good',
+    few.length > 0
+      ? 'All that could be judged is met'
+      : objectives.length === 1
+        ? 'The objective is met'
+        : `All ${objectives.length} objectives met`,
+    says,
+  )
 }
 
 function listed(objectives: Objectives, what: string): Content {

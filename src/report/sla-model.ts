@@ -1,6 +1,6 @@
 import type { Explanation } from '../flight/types.js'
 import type { SlaReport } from '../sla/types.js'
-import { bar, type BarPart, legend, meter } from './bars.js'
+import { type BarPart, bar, legend, meter } from './bars.js'
 import { chip } from './frame.js'
 import { type Content, type Html, html } from './html.js'
 import { counted, figure, moment, percent, time } from './quantities.js'
@@ -11,9 +11,14 @@ type ReportedModel = SlaReport['models'][number]
 /** Slow requests that are shown at once, and in all: the slowest come first. */
 const SHOWN = 10
 const MOST = 300
+/** Microseconds a millisecond of the request: parts below a hundredth cannot be seen in its bar. */
+const LEGIBLE = 10
 
 /** Where the time of a model's requests went, and of its slowest one by one. */
-export function modelSection({ model, version, engine, stagesUs, blame, causes, slow }: ReportedModel, place: number): Html {
+export function modelSection(
+  { model, version, engine, stagesUs, blame, causes, slow }: ReportedModel,
+  place: number,
+): Html {
   return html`<section class="card long" id="model-${place + 1}">
 <div class="card-head"><h2>Where the time went: ${model}</h2><span class="soft">version ${version}, engine ${engine}</span></div>
 <p class="lead">${blame || 'Nothing was slow.'}</p>
@@ -79,13 +84,18 @@ function slowRequest(request: Explanation, slowest: number): Html {
     name === 'total' || !(ms > 0) ? [] : [{ name, value: ms * 1000, color: name, says: `${name} ${time(ms * 1000)}` }],
   )
   const causes = request.causes.map(
-    ({ kind, ms, detail }): BarPart => ({ name: causeName(kind), value: ms * 1000, color: causeColor(kind), says: `${detail || causeName(kind)} ${time(ms * 1000)}` }),
+    ({ kind, ms, detail }): BarPart => ({
+      name: causeName(kind),
+      value: ms * 1000,
+      color: causeColor(kind),
+      says: `${detail || causeName(kind)} ${time(ms * 1000)}`,
+    }),
   )
   return html`<li class="slow"><p class="slow-head"><b>${time(request.totalMs * 1000)}</b> ${request.id !== '' ? html`<code>${request.id}</code>` : html`<span class="soft">no id</span>`} ${request.outcome !== 'succeeded' && chip(OUTCOMES[request.outcome], request.outcome)}<span class="soft">${moment(request.at)}</span></p>
 <p>${request.text}</p>
 ${bar(stages, slowest * 1000)}
 ${causes.length > 0 && bar(causes, slowest * 1000)}
-${legend(stages)}
+${legend(stages.filter(({ value }) => value >= request.totalMs * LEGIBLE))}
 ${batchText(request)}</li>`
 }
 

@@ -19,11 +19,12 @@ export function objectiveSection(status: ReportedObjective, place: number, chart
   return html`<section class="card long" id="objective-${place + 1}">
 <div class="card-head"><h2>${objective.name}</h2>${chip(tone, text)}</div>
 <p class="lead">${objective.description}</p>
+${status.notMeasured !== undefined && html`<p class="error">Not measured: ${status.notMeasured}</p>`}
 <dl class="tiles inner">
 ${tile('promised', html`<span class="sentence">${status.promise}</span>`)}
 ${tile('delivered', html`<span class="sentence">${status.delivered}</span>`)}
 ${tile('good events', status.compliance === undefined ? '–' : percent(status.compliance), status.compliance === undefined ? `fewer than ${count(objective.minimumEvents)}: nothing is said` : `${count(events.good)} of ${count(events.total)}`)}
-${tile('budget left', budgetText(status.budgetLeft), `${count(bad)} bad of ${count(events.total * (1 - objective.target))} allowed so far`)}
+${tile('budget left', budgetText(status.budgetLeft), events.total > 0 && `${count(bad)} bad, ${count(events.total * (1 - objective.target))} allowed of so many`)}
 </dl>
 ${history(status, place, charts)}
 <div class="pair">
@@ -51,7 +52,8 @@ function budgetText(left: number | undefined): string {
 }
 
 function measured({ indicator }: Objective): string {
-  if (indicator.kind === 'accuracy' || indicator.kind === 'freshness') return `${indicator.kind} of ${indicator.model}, reported from outside`
+  if (indicator.kind === 'accuracy' || indicator.kind === 'freshness')
+    return `${indicator.kind} of ${indicator.model}, reported from outside`
   return `${indicator.kind} of ${indicator.model}, at the ${indicator.point}`
 }
 
@@ -65,8 +67,11 @@ function history({ history, objective, alerts }: ReportedObjective, place: numbe
   if (points.length === 0) return html`<p class="soft">There is no history yet.</p>`
   const at = points.map((point) => Math.round(point.at / 1000))
   const group = `objective-${place + 1}`
-  const bad = (point: { good: number; total: number }): number | null => (point.total > 0 ? 1 - point.good / point.total : null)
-  const good = points.map((point) => (point.total > 0 ? Number(((100 * point.good) / point.total).toPrecision(6)) : null))
+  const bad = (point: { good: number; total: number }): number | null =>
+    point.total > 0 ? 1 - point.good / point.total : null
+  const good = points.map((point) =>
+    point.total > 0 ? Number(((100 * point.good) / point.total).toPrecision(6)) : null,
+  )
   const burn = points.map((point) => {
     const share = bad(point)
     return share === null ? null : Number((share / (1 - objective.target)).toPrecision(4))
@@ -109,12 +114,14 @@ function burnTable({ burn, alerts }: ReportedObjective): Html {
     return limits.length > 0 ? Math.min(...limits) : undefined
   }
   const most = Math.max(2, ...rows.flatMap(({ ms, value }) => [value, limitOf(ms) ?? 0])) * 1.1
-  return html`<div class="scroll"><table class="numbers"><thead><tr><th>window</th><th>burn</th><th class="wide">against its threshold</th><th>threshold</th></tr></thead><tbody>${rows.map(({ ms, value }) => {
-    const limit = limitOf(ms)
-    const over = limit !== undefined && value > limit
-    const says = `burns ${figure(value)} times${limit === undefined ? '' : `, threshold ${figure(limit)}`}`
-    return html`<tr><th>${stretch(ms)}</th><td>${figure(value)}×</td><td class="wide">${burnBar(value, limit, most, over, says)}</td><td>${limit === undefined ? '–' : `${figure(limit)}×`}</td></tr>`
-  })}</tbody></table></div>`
+  return html`<div class="scroll"><table class="numbers"><thead><tr><th>window</th><th>burn</th><th class="wide">against its threshold</th><th>threshold</th></tr></thead><tbody>${rows.map(
+    ({ ms, value }) => {
+      const limit = limitOf(ms)
+      const over = limit !== undefined && value > limit
+      const says = `burns ${figure(value)} times${limit === undefined ? '' : `, threshold ${figure(limit)}`}`
+      return html`<tr><th>${stretch(ms)}</th><td>${figure(value)}×</td><td class="wide">${burnBar(value, limit, most, over, says)}</td><td>${limit === undefined ? '–' : `${figure(limit)}×`}</td></tr>`
+    },
+  )}</tbody></table></div>`
 }
 
 /** A line from 0 to the burn and a mark at the threshold. */
@@ -125,8 +132,8 @@ function burnBar(value: number, limit: number | undefined, most: number, over: b
 
 function alertTable(alerts: readonly AlertState[]): Html {
   if (alerts.length === 0) return html`<p class="soft">The contract has no alert for this objective.</p>`
-  return html`<div class="scroll"><table class="numbers"><thead><tr><th>alert</th><th>fires above</th><th>long</th><th>short</th><th></th></tr></thead><tbody>${alerts.map(
+  return html`<div class="scroll"><table class="numbers"><thead><tr><th>alert</th><th>above</th><th>long</th><th>short</th><th></th></tr></thead><tbody>${alerts.map(
     (alert) =>
-      html`<tr><th>${alert.policy} <span class="means">${alert.severity}</span></th><td>${figure(alert.burnRate)}×</td><td>${stretch(alert.longMs)}: ${figure(alert.longBurn)}×</td><td>${stretch(alert.shortMs)}: ${figure(alert.shortBurn)}×</td><td>${alert.firing ? chip('bad', 'firing') : chip('plain', 'quiet')}${alert.since !== undefined && html`<br><span class="soft">since ${moment(alert.since)}</span>`}</td></tr>`,
+      html`<tr><th>${alert.policy} <span class="soft">(${alert.severity})</span>${alert.since !== undefined && html`<br><span class="soft small">since ${moment(alert.since)}</span>`}</th><td>${figure(alert.burnRate)}×</td><td>${stretch(alert.longMs)}: ${figure(alert.longBurn)}×</td><td>${stretch(alert.shortMs)}: ${figure(alert.shortBurn)}×</td><td>${alert.firing ? chip('bad', 'firing') : chip('plain', 'quiet')}</td></tr>`,
   )}</tbody></table></div>`
 }

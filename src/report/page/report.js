@@ -10,7 +10,9 @@
     if (value === 0) return '0'
     const size = Math.floor(Math.log10(Math.abs(value)))
     const places = Math.max(0, 2 - size)
-    return Number(value.toFixed(Math.min(places, 9))).toLocaleString('en-US', { maximumFractionDigits: Math.min(places, 9) })
+    return Number(value.toFixed(Math.min(places, 9))).toLocaleString('en-US', {
+      maximumFractionDigits: Math.min(places, 9),
+    })
   }
   const time = (us) => {
     if (us == null) return '–'
@@ -19,7 +21,14 @@
   }
   const rate = (value) => (value == null ? '–' : `${digits(value)}/s`)
   const share = (value) => (value == null ? '–' : `${Number(value.toFixed(value > 99 ? 3 : 2))} %`)
-  const seconds = (value) => (value == null ? '–' : value >= 7200 ? `${digits(value / 3600)} h` : value >= 300 ? `${digits(value / 60)} min` : `${digits(value)} s`)
+  const seconds = (value) =>
+    value == null
+      ? '–'
+      : value >= 7200
+        ? `${digits(value / 3600)} h`
+        : value >= 300
+          ? `${digits(value / 60)} min`
+          : `${digits(value)} s`
   const clock = (at) => `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
   const axis = (rest) => ({
@@ -34,7 +43,8 @@
   const labelled = (format, rest) =>
     axis({
       values: (_, splits) => splits.map((split) => (split == null ? null : format(split))),
-      size: (_, values) => 14 + 7 * Math.max(4, ...(values ?? []).map((value) => (value ?? '').length)),
+      // The same in all charts, so that those one above the other have one axis of time.
+      size: 62,
       ...rest,
     })
 
@@ -68,7 +78,15 @@
   const timeAxis = (log) => labelled(time, log ? { splits: logSplits, filter: (_, splits) => splits } : {})
 
   const cursorPoint = { size: 7, width: 2 }
-  const line = (name, stroke, value, rest) => ({ label: name, stroke: color(stroke), width: 1.75, value, points: { show: false }, spanGaps: false, ...rest })
+  const line = (name, stroke, value, rest) => ({
+    label: name,
+    stroke: color(stroke),
+    width: 1.75,
+    value,
+    points: { show: false },
+    spanGaps: false,
+    ...rest,
+  })
   /** One point, or a point between gaps, makes no line. */
   const alone = (list) => list.filter((value) => value != null).length < 3
 
@@ -88,9 +106,21 @@
     if (label) {
       ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`
       ctx.textAlign = 'right'
-      const above = y - top > 16 * devicePixelRatio
-      ctx.textBaseline = above ? 'bottom' : 'top'
-      ctx.fillText(label, left + width - 4 * devicePixelRatio, y + (above ? -2 : 3) * devicePixelRatio)
+      const above = y - top > 18 * devicePixelRatio
+      const [right, middle] = [left + width - 6 * devicePixelRatio, y + (above ? -10 : 11) * devicePixelRatio]
+      const room = ctx.measureText(label).width
+      ctx.textBaseline = 'middle'
+      ctx.globalAlpha = 0.85
+      ctx.fillStyle = color('card')
+      ctx.fillRect(
+        right - room - 3 * devicePixelRatio,
+        middle - 7 * devicePixelRatio,
+        room + 6 * devicePixelRatio,
+        14 * devicePixelRatio,
+      )
+      ctx.globalAlpha = 1
+      ctx.fillStyle = color(stroke)
+      ctx.fillText(label, right, middle)
     }
     ctx.restore()
   }
@@ -138,7 +168,11 @@
           {},
           line('sent', 'soft', rate, { dash: [4, 3], width: 1.25, points: { show: few, size: 7 } }),
           line('answered', 'publish', rate, { points: { show: few, size: 7, fill: color('publish') } }),
-          line('bad', 'bad', rate, { fill: `${color('bad')}40`, width: 1.25, points: { show: few && bad.some((n) => n > 0), size: 7 } }),
+          line('bad', 'bad', rate, {
+            fill: `${color('bad')}40`,
+            width: 1.25,
+            points: { show: few && bad.some((n) => n > 0), size: 7 },
+          }),
         ],
         names: { sent: rate, answered: rate, bad: rate },
         head: seconds,
@@ -181,7 +215,9 @@
         data: [rates, kept(p50), kept(p99)],
         scales: { x: { time: false, range: [0, 1.04 * rates.at(-1)] }, y: scale },
         axes: [labelled(rate, { size: 28 }), timeAxis(log)],
-        series: ['p50', 'p99'].map((name) => line(name, name, time, { spanGaps: true, points: { show: true, size: 7, fill: color(name) } })),
+        series: ['p50', 'p99'].map((name) =>
+          line(name, name, time, { spanGaps: true, points: { show: true, size: 7, fill: color(name) } }),
+        ),
         names: { p50: time, p99: time },
         head: (_, i) => labels[i],
         hooks: {
@@ -190,7 +226,8 @@
               rates.forEach((x, i) => {
                 if (valid[i]) return
                 for (const value of [p50[i], p99[i]]) {
-                  if (value != null) ringed(chart, chart.valToPos(x, 'x', true), chart.valToPos(value, 'y', true), 'bad', false)
+                  if (value != null)
+                    ringed(chart, chart.valToPos(x, 'x', true), chart.valToPos(value, 'y', true), 'bad', false)
                 }
               })
             },
@@ -261,13 +298,20 @@
         group,
         scales: { x: dayRange(at), y: { range: [0, most] } },
         axes: [dayAxis(), labelled((value) => `${digits(value)}×`)],
-        series: [{}, line('burn', 'queue', (value) => (value == null ? '–' : `${digits(value)}×`), { fill: `${color('queue')}30`, points: { show: few, size: 7, fill: color('queue') } })],
+        series: [
+          {},
+          line('burn', 'queue', (value) => (value == null ? '–' : `${digits(value)}×`), {
+            fill: `${color('queue')}30`,
+            points: { show: few, size: 7, fill: color('queue') },
+          }),
+        ],
         names: { burn: (value) => (value == null ? '–' : `${digits(value)}×`) },
         head: clock,
         hooks: {
           draw: [
             (chart) => {
-              for (const { burnRate, severity } of shown) dashed(chart, 'y', burnRate, severity === 'page' ? 'bad' : 'warn', `${severity} ${digits(burnRate)}×`)
+              for (const { burnRate, severity } of shown)
+                dashed(chart, 'y', burnRate, severity === 'page' ? 'bad' : 'warn', `${severity} ${digits(burnRate)}×`)
             },
           ],
         },
@@ -275,10 +319,23 @@
     },
   }
 
-  const greatest = (...lists) => lists.reduce((most, list) => list.reduce((m, value) => (value > m ? value : m), most), 0)
-  const xRange = (at) => ({ time: false, range: at.length > 1 ? [at[0], at.at(-1)] : [(at[0] ?? 0) - 1, (at[0] ?? 0) + 1] })
-  const dayRange = (at) => ({ time: true, range: at.length > 1 ? [at[0], at.at(-1)] : [(at[0] ?? 0) - 1800, (at[0] ?? 0) + 1800] })
-  const dayAxis = () => axis({ size: 40 })
+  const greatest = (...lists) => lists.reduce((most, list) => list.reduce((m, value) => Math.max(m, value), most), 0)
+  const xRange = (at) => ({
+    time: false,
+    range: at.length > 1 ? [at[0], at.at(-1)] : [(at[0] ?? 0) - 1, (at[0] ?? 0) + 1],
+  })
+  const dayRange = (at) => ({
+    time: true,
+    range: at.length > 1 ? [at[0], at.at(-1)] : [(at[0] ?? 0) - 1800, (at[0] ?? 0) + 1800],
+  })
+  const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+  const day = (at) => {
+    const text = new Date(at * 1000).toISOString()
+    return text.slice(11, 16) === '00:00'
+      ? `${Number(text.slice(8, 10))} ${MONTHS[Number(text.slice(5, 7)) - 1]}`
+      : text.slice(11, 16)
+  }
+  const dayAxis = () => axis({ size: 28, space: 60, values: (_, splits) => splits.map(day) })
 
   /** Values of a curve at the places of all curves: its own, and nothing elsewhere. */
   function onto(xs, { x, us }) {
@@ -287,13 +344,15 @@
   }
 
   function draw(box) {
-    if (drawn.has(box) || box.offsetWidth === 0) return
+    if (drawn.has(box) || box.offsetWidth === 0 || box.closest('details:not([open])')) return
     const chart = charts[Number(box.dataset.chart)]
     const { data, group, names, head, series, ...rest } = kinds[chart.kind](chart)
     const title = box.parentElement.querySelector('.chart-title')
     const plain = title.dataset.plain ?? title.textContent
     title.dataset.plain = plain
-    const values = new Map([...box.parentElement.querySelectorAll('[data-series]')].map((place) => [place.dataset.series, place]))
+    const values = new Map(
+      [...box.parentElement.querySelectorAll('[data-series]')].map((place) => [place.dataset.series, place]),
+    )
     const options = {
       width: box.offsetWidth,
       height: box.offsetHeight,
@@ -343,7 +402,8 @@
     for (const { target } of entries) {
       const plot = drawn.get(target)
       if (!plot) draw(target)
-      else if (target.offsetWidth > 0 && target.offsetWidth !== plot.width) plot.setSize({ width: target.offsetWidth, height: target.offsetHeight })
+      else if (target.offsetWidth > 0 && target.offsetWidth !== plot.width)
+        plot.setSize({ width: target.offsetWidth, height: target.offsetHeight })
     }
   })
   for (const box of boxes) {
@@ -354,6 +414,8 @@
   for (const query of ['(prefers-color-scheme: dark)', 'print']) matchMedia(query).addEventListener('change', redraw)
   addEventListener('beforeprint', redraw)
   addEventListener('afterprint', redraw)
+  // What is folded is drawn when it is unfolded: fifty runs are two hundred charts.
+  document.addEventListener('toggle', () => boxes.forEach(draw), true)
   addEventListener('hashchange', unfold)
   unfold()
 

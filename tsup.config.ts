@@ -45,19 +45,20 @@ function moduleTypes(): void {
 
 /** `import text from './file?raw'` is the file's text, as vitest has it: reports carry their style and script in them. */
 function rawText(): NonNullable<Options['esbuildPlugins']>[number] {
+  const RAW = '?raw'
   const { resolve } = createRequire(import.meta.url)
   return {
     name: 'raw-text',
     setup(build) {
+      // The path keeps its `?raw`: tsup's own plugin would take a path that ends in .css for itself.
       build.onResolve({ filter: /\?raw$/ }, ({ path, resolveDir }) => {
-        const name = path.slice(0, -'?raw'.length)
-        return { path: name.startsWith('.') ? join(resolveDir, name) : resolve(name), namespace: 'raw-text' }
+        const name = path.slice(0, -RAW.length)
+        return { path: `${name.startsWith('.') ? join(resolveDir, name) : resolve(name)}${RAW}`, namespace: 'raw-text' }
       })
-      build.onLoad({ filter: /.*/, namespace: 'raw-text' }, ({ path }) => ({
-        contents: readFileSync(path, 'utf8'),
-        loader: 'text',
-        watchFiles: [path],
-      }))
+      build.onLoad({ filter: /\?raw$/, namespace: 'raw-text' }, ({ path }) => {
+        const file = path.slice(0, -RAW.length)
+        return { contents: readFileSync(file, 'utf8'), loader: 'text', watchFiles: [file] }
+      })
     },
   }
 }

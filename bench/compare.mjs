@@ -11,7 +11,7 @@ import { isQuick, median } from './measure.mjs'
 import { number } from './report.mjs'
 
 const COMPARISONS = isQuick ? 1 : 20
-const ROUNDS = isQuick ? 11 : 25
+const ROUNDS = isQuick ? 11 : 31
 const ARGS = ['--concurrency', '1', '--duration', '0.3', '--warmup', '0.1']
 const BUSY_US = 200
 const SLOWER_US = 220

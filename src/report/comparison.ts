@@ -4,17 +4,16 @@ import { card, chip, noteList, type Tone } from './frame.js'
 import { type Html, html } from './html.js'
 import { counted, figure, percent, time } from './quantities.js'
 
-/** Ratios beyond that are drawn at the edge: one figure that knows nothing must not flatten all others. */
+/** Ratios beyond that are drawn at the edge. */
 const WIDEST = 4
 
 /** Two builds figure by figure, each ratio with its interval drawn on one scale. */
 export function comparisonCard(comparison: Comparison): Html {
   const { differences, how, rounds, confidence } = comparison
   const real = differences.filter((difference) => difference.real)
-  const reach = Math.max(
-    1.12,
-    ...differences.flatMap(({ ratio }) => [far(ratio.low), far(ratio.high)]).map((r) => Math.min(r, WIDEST)),
-  )
+  // Made for the figures, and for the intervals of those that are real: one that knows nothing must not flatten the rest.
+  const ends = differences.flatMap(({ ratio, real }) => (real ? [ratio.low, ratio.high] : [ratio.value]))
+  const reach = Math.min(WIDEST, 1.15 * Math.max(1.1, ...ends.map(far)))
   const at = (ratio: number): number => 0.5 + (0.48 * Math.log(Math.max(ratio, 1e-9))) / Math.log(reach)
   const lead =
     real.length === 0
@@ -32,7 +31,7 @@ export function comparisonCard(comparison: Comparison): Html {
 ${
   differences.length > 0 &&
   html`<div class="scroll"><table class="numbers comparison">
-<thead><tr><th>figure</th><th>before</th><th>after</th><th>ratio</th><th class="wide">÷${figure(reach)} … same … ×${figure(reach)}</th><th>interval</th><th></th></tr></thead>
+<thead><tr><th>figure</th><th></th><th>ratio</th><th class="wide">÷ ${figure(reach)} … same … × ${figure(reach)}</th><th>interval</th><th>before</th><th>after</th></tr></thead>
 <tbody>${differences.map((difference) => row(difference, at))}</tbody></table></div>
 <p class="soft">The ratio is after ÷ before. Real means: at least 5 % apart (outside the band), and the interval does not hold 1. “Same” means: the whole interval lies within the band. “Unclear” means neither: more rounds would tell.</p>`
 }
@@ -53,7 +52,7 @@ function row(difference: Difference, at: (ratio: number) => number): Html {
     { value: 1.05, kind: 'edge' },
     { value: 1, kind: 'one' },
   ] as const
-  return html`<tr${real && html` class="real"`}><th>${what}</th><td>${value(before)}</td><td>${value(after)}</td><td><b>${times(ratio.value)}</b></td><td class="wide">${whisker(ratio, at, tone === 'plain' ? 'soft' : tone, marks, says)}</td><td class="soft">${times(ratio.low)} to ${times(ratio.high)}</td><td>${chip(tone, verdict)}</td></tr>`
+  return html`<tr${real && html` class="real"`}><th>${what}</th><td>${chip(tone, verdict)}</td><td><b>${times(ratio.value)}</b></td><td class="wide">${whisker(ratio, at, tone === 'plain' ? 'soft' : tone, marks, says)}</td><td class="soft">${times(ratio.low)} to ${times(ratio.high)}</td><td>${value(before)}</td><td>${value(after)}</td></tr>`
 }
 
 const times = (ratio: number): string =>

@@ -66,12 +66,14 @@ function percentileCard(runs: readonly ProfileRun[], charts: Charts): Content {
     { kind: 'percentiles', lines: shown.map((run) => percentileLine(run)) },
     'Latency by percentile',
     `${shown.length} runs.`,
-    shown.map((run, i) => ({ name: run.label, color: `line-${i + 1}` })),
+    shown.map((run, i) => ({ name: named(run), color: `line-${i + 1}` })),
   )
   const left = usable.length - shown.length
   const lead = `How slow the slowest are: each mark to the right holds a tenth of the requests of the one before.${left > 0 ? ` ${shown.length} of ${usable.length} runs, evenly chosen.` : ''}`
   return card('percentiles', 'Percentiles side by side', lead, chart)
 }
+
+const named = (run: ProfileRun): string => (run.schedule?.kept === false ? `${run.label} (invalid)` : run.label)
 
 /** First, last and evenly between. */
 function spreadOut<T>(all: readonly T[], most: number): T[] {
@@ -88,7 +90,7 @@ export function percentileLine(run: ProfileRun): PercentileLine {
     .map(({ percentile, us }) => ({ x: percentile >= 100 ? end : -Math.log10(1 - percentile / 100), us }))
     .filter(({ x, us }, i, all) => us > 0 && x <= LAST + 0.25 && (i === all.length - 1 || x <= end))
   return {
-    label: visible(run.label),
+    label: visible(named(run)),
     x: points.map(({ x }) => Number(x.toFixed(4))),
     us: points.map(({ us }) => short(us)),
     thinFrom: Number(Math.log10(samples / 10).toFixed(4)),

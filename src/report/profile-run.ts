@@ -97,11 +97,11 @@ function percentiles(run: ProfileRun): Html {
   // In a closed loop both are the same: there is no intended time.
   const service = run.load.kind !== 'closed'
   const row = (name: string, each: Percentile, served: Percentile): Html =>
-    html`<tr><th>${name}</th><td>${percentileText(each)}</td><td class="wide">${
+    html`<tr><th>${name}</th><td>${percentileText(each)}</td>${
       'value' in each
-        ? whisker(each, at, 'accent', [], `${name}: ${interval(each)} with 95 % confidence`)
-        : html`<span class="soft">${interval(each)}</span>`
-    }</td><td class="soft">${'value' in each && interval(each)}</td>${service && html`<td>${percentileText(served)}</td>`}</tr>`
+        ? html`<td class="wide">${whisker(each, at, 'accent', [], `${name}: ${interval(each)} with 95 % confidence`)}</td><td class="soft">${interval(each)}</td>`
+        : html`<td class="text soft" colspan="2">${interval(each)}</td>`
+    }${service && html`<td>${percentileText(served)}</td>`}</tr>`
   return html`<div class="scroll"><table class="numbers percentiles">
 <thead><tr><th></th><th>latency</th><th class="wide">95 % interval</th><th></th>${service && html`<th>from send</th>`}</tr></thead>
 <tbody>${names.map(([key, name]) => row(name, latencyUs[key], serviceUs[key]))}</tbody>
@@ -156,7 +156,7 @@ function batches({ count: all, meanSize, byReason }: NonNullable<ProfileRun['bat
     means,
     value: byReason[name as keyof typeof byReason] ?? 0,
   }))
-  return html`<p>${counted(all, 'batch', 'batches')} of ${figure(meanSize)} rows on average. Why each was dispatched:</p>
+  return html`<p>${counted(all, 'batch', 'batches')} of ${figure(meanSize)} ${meanSize === 1 ? 'row' : 'rows'} on average. Why each was dispatched:</p>
 ${bar(parts.map(({ name, color, value }) => ({ name, color, value, says: `${name} ${count(value)}` })))}
 <div class="scroll"><table class="numbers"><tbody>${parts.map(({ name, color, value, means }) =>
     value > 0

@@ -1,11 +1,14 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { build, type Options } from 'tsup'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { profileHtml } from '../../src/report/profile-html.js'
 import { slaHtml } from '../../src/report/sla-html.js'
+import config from '../../tsup.config.js'
 import {
   fullReport,
   HOSTILE,
@@ -25,6 +28,45 @@ const screenshots = join(root, '.cache/screenshots')
 
 const WIDE = { viewport: { width: 1180, height: 900 } }
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }
+
+describe('reports from a build', () => {
+  it('are those of the sources, from ES modules and from CommonJS, with style and script in them', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'subten-report-build-'))
+    try {
+      // The options of dist/, with the reports as what is asked for.
+      const [options] = config as [Options, ...Options[]]
+      const entry = { profile: 'src/report/profile-html.ts', sla: 'src/report/sla-html.ts' }
+      const own = {
+        entry,
+        outDir: folder,
+        config: false,
+        silent: true,
+        sourcemap: false,
+        onSuccess: undefined,
+      } as const
+      await build({
+        ...options,
+        ...own,
+        format: ['esm', 'cjs'],
+        outExtension: ({ format }) => ({ js: format === 'esm' ? '.mjs' : '.cjs' }),
+      })
+      const require = createRequire(import.meta.url)
+      for (const [name, made] of [
+        ['profile', profileHtml(profileReport())],
+        ['sla', slaHtml(slaReport())],
+      ] as const) {
+        const fromRequire = require(join(folder, `${name}.cjs`)) as Record<string, (report: unknown) => string>
+        const fromImport = (await import(pathToFileURL(join(folder, `${name}.mjs`)).href)) as typeof fromRequire
+        const report = name === 'sla' ? slaReport() : profileReport()
+        expect(fromRequire[`${name}Html`]?.(report) === made).toBe(true)
+        expect(fromImport[`${name}Html`]?.(report) === made).toBe(true)
+        expect(made.includes('--ground') && made.includes('.u-over') && made.includes('uPlot=function')).toBe(true)
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
+})
 
 describe.skipIf(!CHROMIUM)('reports in Chromium (skipped where Chromium is absent)', { timeout: 90_000 }, () => {
   let browser: Browser

@@ -322,7 +322,7 @@
   const greatest = (...lists) => lists.reduce((most, list) => list.reduce((m, value) => Math.max(m, value), most), 0)
   const xRange = (at) => ({
     time: false,
-    range: at.length > 1 ? [at[0], at.at(-1)] : [(at[0] ?? 0) - 1, (at[0] ?? 0) + 1],
+    range: at.length > 1 ? [at[0], at.at(-1)] : [at[0] ?? 0, (at[0] ?? 0) + 1],
   })
   const dayRange = (at) => ({
     time: true,
@@ -356,7 +356,7 @@
     const options = {
       width: box.offsetWidth,
       height: box.offsetHeight,
-      padding: [8, 10, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,

@@ -160,8 +160,9 @@ describe.skipIf(!CHROMIUM)('reports in Chromium (skipped where Chromium is absen
 
   it('shows hostile names as text, and lets no script in', async () => {
     for (const html of [profileHtml(withHostileStrings(fullReport())), slaHtml(withHostileStrings(slaReport()))]) {
-      const { page, problems, others } = await open(html)
+      const { page, problems, others } = await open(html, PHONE)
       expect(await page.locator('img').count()).toBe(0)
+      expect(await tooWide(page, PHONE.viewport.width)).toBe(false)
       expect(await page.locator('h1').textContent()).toContain(HOSTILE.slice(0, 40))
       expect(problems).toEqual([])
       expect(others()).toEqual([])

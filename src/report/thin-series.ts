@@ -43,8 +43,8 @@ export function thinSeries(series: readonly SeriesPoint[], most: number): ThinSe
 /** Where nothing was answered the line has a gap. */
 const answered = (us: number): number | null => (us > 0 ? short(us) : null)
 
-/** Five digits are more than a chart shows, and half the file. */
-export const short = (value: number): number => Number(value.toPrecision(5))
+/** Five digits are more than a chart shows, and half the file. What JSON made null of (NaN) stays a gap. */
+export const short = (value: number): number => (Number.isFinite(value) ? Number(value.toPrecision(5)) : Number.NaN)
 
 function sum(group: readonly SeriesPoint[], pick: (point: SeriesPoint) => number): number {
   return group.reduce((total, point) => total + pick(point), 0)

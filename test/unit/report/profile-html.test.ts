@@ -98,6 +98,21 @@ describe('the report of a load test', () => {
     expect(page).not.toMatch(/NaN|Infinity|undefined|null/)
   })
 
+  it('shows what was read from JSON, in which a figure that is none is null', () => {
+    const report = fullReport()
+    const [step, ...steps] = report.search?.steps ?? []
+    const search = { ...report.search, steps: [{ ...step, us: Number.NaN }, ...steps] } as typeof report.search
+    const [first, ...rest] = report.comparison?.differences ?? []
+    const difference = {
+      ...first,
+      ratio: { value: Number.NaN, low: 0, high: Number.POSITIVE_INFINITY },
+    } as typeof first
+    const comparison = { ...report.comparison, differences: [difference, ...rest] } as typeof report.comparison
+    const read = JSON.parse(JSON.stringify({ ...report, search, comparison })) as typeof report
+    const page = profileHtml(read)
+    expect(page.replace(/<script[\s\S]*/, '')).not.toMatch(/NaN|Infinity|undefined/)
+  })
+
   it('stays small with 50 runs and 100,000 points, and keeps the worst of what it joins', () => {
     const long = run({ points: 100_000 })
     const worst = Math.max(...long.series.map((point) => point.max))

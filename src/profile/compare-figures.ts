@@ -21,6 +21,9 @@ export interface Figure {
   readonly interval?: Estimate
 }
 
+/** A stage shorter than that is mostly the reading of the clock. */
+const LEAST_STAGE_US = 1
+
 /** What is compared of a report. */
 export interface ReportFigures {
   readonly figures: readonly Figure[]
@@ -83,7 +86,8 @@ function figuresOfRun(run: ProfileRun): Figure[] {
     add(name, { kind: 'latency', unit: 'µs', ...latencyFigure(run.latencyUs[name], run.curve, percent) })
   }
   // Taken on the engine's own thread: where the engine itself changed, this tells it through noise that hides the rest.
-  if (run.stagesUs) add('compute stage p50', { kind: 'latency', unit: 'µs', value: run.stagesUs.compute.p50 })
+  const compute = run.stagesUs?.compute.p50 ?? 0
+  if (compute >= LEAST_STAGE_US) add('compute stage p50', { kind: 'latency', unit: 'µs', value: compute })
   if (run.cpuUsPerRequest !== undefined) {
     add('CPU time a request', { kind: 'cpu', unit: 'µs', value: run.cpuUsPerRequest })
   }
@@ -127,7 +131,10 @@ function figuresOfOld(report: OldReport): ReportFigures {
     const latencies = (['p50', 'p95', 'p99'] as const).map(
       (name): Figure => ({ what: `${name}, ${load}`, kind: 'latency', unit: 'µs', value: run.latencyUs[name] }),
     )
-    latencies.push({ what: `compute stage p50, ${load}`, kind: 'latency', unit: 'µs', value: run.stagesUs.compute.p50 })
+    const compute = run.stagesUs.compute.p50
+    if (compute >= LEAST_STAGE_US) {
+      latencies.push({ what: `compute stage p50, ${load}`, kind: 'latency', unit: 'µs', value: compute })
+    }
     if (run.rate !== undefined) return latencies
     return [{ what: `throughput, ${load}`, kind: 'rate', unit: '1/s', value: run.throughput }, ...latencies]
   })

@@ -56,7 +56,7 @@ function row(difference: Difference, at: (ratio: number) => number): Html {
 }
 
 const times = (ratio: number): string =>
-  Number.isFinite(ratio) && ratio < 1000 ? `${ratio < 10 ? ratio.toFixed(3) : figure(ratio)}×` : '–'
+  Number.isFinite(ratio) ? `${ratio < 10 ? ratio.toFixed(3) : figure(ratio)}×` : '–'
 
 /** `higher` and `lower` say which way, and of processor time less is better. */
 function toneOf({ real, verdict }: Difference): Tone {

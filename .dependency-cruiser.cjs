@@ -39,6 +39,13 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(profile|runtime)/' },
     },
     {
+      name: 'reports-and-comparisons-below-front-ends',
+      comment: 'A report is a function from figures to text: it loads no model and no server.',
+      severity: 'error',
+      from: { path: '^src/report/' },
+      to: { path: '^src/', pathNot: '^src/(report|profile|sla|flight|runtime)/' },
+    },
+    {
       name: 'nobody-imports-the-command-line',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/cli/' },
@@ -81,7 +88,8 @@ module.exports = {
       name: 'no-dev-dependencies-in-sources',
       severity: 'error',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: 'node_modules/@types/' },
+      // uPlot is put into reports at build time: nothing of it is loaded at run time.
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: 'node_modules/(@types|uplot)/' },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],

@@ -1,4 +1,6 @@
-import { cpSync, existsSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { defineConfig, type Options } from 'tsup'
 
 // Every output lies flat in dist/, so `..` from any of them is the package root in both formats.
@@ -11,6 +13,7 @@ const shared: Options = {
   splitting: true, // index, testing and cli share their modules: one SubtenError class per format
   shims: true, // import.meta.url in CommonJS
   clean: false, // scripts/build.mjs empties dist/ once, before all formats
+  esbuildPlugins: [rawText()],
 }
 
 const library = { index: 'src/index.ts', testing: 'src/testing.ts' }
@@ -39,4 +42,24 @@ function copyPage(): void {
  */
 function moduleTypes(): void {
   for (const name of Object.keys(library)) writeFileSync(`dist/${name}.d.ts`, `export * from './${name}.cjs'\n`)
+}
+
+/** `import text from './file?raw'` is the file's text, as vitest has it: reports carry their style and script in them. */
+function rawText(): NonNullable<Options['esbuildPlugins']>[number] {
+  const RAW = '?raw'
+  const { resolve } = createRequire(import.meta.url)
+  return {
+    name: 'raw-text',
+    setup(build) {
+      // The path keeps its `?raw`: tsup's own plugin would take a path that ends in .css for itself.
+      build.onResolve({ filter: /\?raw$/ }, ({ path, resolveDir }) => {
+        const name = path.slice(0, -RAW.length)
+        return { path: `${name.startsWith('.') ? join(resolveDir, name) : resolve(name)}${RAW}`, namespace: 'raw-text' }
+      })
+      build.onLoad({ filter: /\?raw$/, namespace: 'raw-text' }, ({ path }) => {
+        const file = path.slice(0, -RAW.length)
+        return { contents: readFileSync(file, 'utf8'), loader: 'text', watchFiles: [file] }
+      })
+    },
+  }
 }

@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    css: true, // else imports of the text of a .css file give '': reports carry theirs
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -126,6 +126,10 @@ export interface ObjectiveStatus {
   readonly burn: Readonly<Record<string, number>>
   readonly alerts: readonly AlertState[]
   readonly state: 'met' | 'at-risk' | 'broken' | 'too-few'
+  /** Events since measuring began in this process; they only grow, whatever leaves the window. */
+  readonly counted?: EventCounts
+  /** Why nothing is measured: the model is not loaded, or nobody has reported anything. Absent where it is measured. */
+  readonly notMeasured?: string
 }
 
 export interface SlaStatus {

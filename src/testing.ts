@@ -292,7 +292,7 @@ class FakeModel implements Model {
   async close(): Promise<void> {
     this.closed = true
     await Promise.allSettled(this.#running)
-    this.#binding?.onClose()
+    await this.#binding?.onClose()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -23,8 +23,8 @@ export interface SlaBinding {
   readonly sla: ModelSla
   /** Deadline of requests that have none of their own, milliseconds; -1: none. */
   readonly deadlineMs: number
-  /** The model closes: nothing of it is in flight any more, and its figures can be read once more. */
-  readonly onClose: () => void
+  /** The model closes: nothing of it is in flight any more, and its figures can be read once more. It waits for this. */
+  readonly onClose: () => void | Promise<void>
 }
 
 /** What a model shows to what measures it. */

@@ -253,7 +253,7 @@ export class NativeModel implements Model {
     this.#port.beginClosing()
     await this.#port.idle()
     this.#claims.releaseAll()
-    this.#binding?.onClose()
+    await this.#binding?.onClose()
     this.#unwatch()
     if (await this.#port.close()) return
     process.emitWarning(

@@ -1,6 +1,6 @@
+import type { Contract, SlaEvent, SlaStatus } from '../sla/types.js'
 import type { Datatype, NumericData, TensorData } from './datatype.js'
 import type { BatchReason, Stats } from './stats.js'
-import type { Contract, SlaEvent, SlaStatus } from '../sla/types.js'
 import type { Tensor } from './tensor.js'
 
 /** A tensor of a model as it is declared. `shape` has the batch dimension first (-1) when maxBatchSize > 0. */

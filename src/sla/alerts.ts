@@ -17,8 +17,8 @@ export function alertKey(policy: string, { severity, burnRate: rate, longMs, sho
 /**
  * Multiwindow, multi-burn-rate alerts (Site Reliability Workbook, chapter 5, approach 6): a condition fires while both
  * of its windows burn faster than its rate. The long one says that enough of the budget is gone, the short one that it
- * still burns: it resets the alert soon after the errors stop. Long windows with fewer than the objective's minimum of
- * events fire nothing.
+ * still burns: it resets the alert soon after the errors stop. A window with fewer events than the objective's minimum
+ * burns nothing: of a few requests one bad one would be an alarm.
  */
 export class Alerts {
   readonly #policies: readonly AlertPolicy[]
@@ -77,9 +77,11 @@ export class Alerts {
         const key = alertKey(policy.name, condition)
         const long = source.events(condition.longMs)
         const longBurn = burnRate(long, source.target)
-        const shortBurn = burnRate(source.events(condition.shortMs), source.target)
+        const short = source.events(condition.shortMs)
+        const shortBurn = burnRate(short, source.target)
+        const enough = Math.min(long.total, short.total) >= Math.max(1, source.minimumEvents)
         const burns = exceeds(longBurn, condition.burnRate) && exceeds(shortBurn, condition.burnRate)
-        const firing = measured ? burns && long.total >= Math.max(1, source.minimumEvents) : this.#since.has(key)
+        const firing = measured ? enough && burns : this.#since.has(key)
         const state: AlertState = { policy: policy.name, ...condition, longBurn, shortBurn, firing }
         const since = sinceOf(state, key)
         return since === undefined ? state : { ...state, since }

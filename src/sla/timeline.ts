@@ -22,10 +22,12 @@ export class Timeline {
   #monotonic: number
   #ahead = 0
 
-  constructor(clock: Clock = SYSTEM_CLOCK) {
+  /** `notBefore`: where the timeline of the process before had come to. */
+  constructor(clock: Clock = SYSTEM_CLOCK, notBefore = Number.NEGATIVE_INFINITY) {
     this.#clock = clock
-    this.#last = clock.wall()
+    this.#last = Math.max(clock.wall(), notBefore)
     this.#monotonic = clock.monotonic()
+    this.now()
   }
 
   /** Milliseconds; never less than before. */

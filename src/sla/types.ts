@@ -39,6 +39,8 @@ export interface AlertPolicy {
   readonly conditions: readonly BurnCondition[]
   /** AlertNotificationTargets: where webhooks go. */
   readonly targets: readonly { readonly name: string; readonly url?: string; readonly secretEnv?: string }[]
+  /** Whether targets are told when an alert ends; absent means yes. */
+  readonly whenResolved?: boolean
 }
 
 export type Window =
@@ -76,6 +78,8 @@ export interface Objective {
 
 /** Time that counts for nobody. */
 export interface Maintenance {
+  /** The service it is for; every service when absent. */
+  readonly service?: string
   readonly from: number
   readonly to: number
   readonly reason: string
@@ -122,6 +126,10 @@ export interface ObjectiveStatus {
   readonly burn: Readonly<Record<string, number>>
   readonly alerts: readonly AlertState[]
   readonly state: 'met' | 'at-risk' | 'broken' | 'too-few'
+  /** Events since measuring began in this process; they only grow, whatever leaves the window. */
+  readonly counted?: EventCounts
+  /** Why nothing is measured: the model is not loaded, or nobody has reported anything. Absent where it is measured. */
+  readonly notMeasured?: string
 }
 
 export interface SlaStatus {

@@ -17,8 +17,8 @@ export function windowStart(window: Window, now: number): number {
 }
 
 /** Whether this is time that counts for nobody: from `from` on, before `to`. */
-export function inMaintenance(maintenance: readonly Maintenance[], at: number): boolean {
-  return maintenance.some(({ from, to }) => at >= from && at < to)
+export function inMaintenance(maintenance: readonly Maintenance[], service: string, at: number): boolean {
+  return maintenance.some((each) => at >= each.from && at < each.to && (each.service ?? service) === service)
 }
 
 interface Local {
@@ -53,7 +53,9 @@ function parseLocal(text: string): Local {
       details: { field: 'calendar.startTime' },
     })
   }
-  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = match.slice(1).map((part) => Number(part ?? 0))
+  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = match
+    .slice(1)
+    .map((part) => Number(part ?? 0))
   return { year, month: month - 1, day, ms: ((hour * 60 + minute) * 60 + second) * 1000 }
 }
 

@@ -20,6 +20,17 @@ export interface MonitorOptions {
   readonly warn?: (message: string) => void
 }
 
+/** Events that the application, or a client, measured. */
+export interface Reported {
+  /** Name of an objective; or a kind of indicator, for every objective of that kind. */
+  readonly objective: string
+  /** Of this model alone. */
+  readonly model?: string | undefined
+  readonly good: number
+  readonly total: number
+  readonly excluded?: number
+}
+
 /** A model that is measured. Held weakly: measuring keeps no model alive that nobody else knows. */
 interface Attached {
   readonly name: string
@@ -121,33 +132,32 @@ export class SlaMonitor {
     }
   }
 
-  /** Counts events that the application, or a client, measured; see `ModelSla.record`. `model`: of this model alone. */
-  record(name: string, counts: { good: number; total: number; excluded?: number }, model?: string): void {
-    const { good, total, excluded = 0 } = checked(counts)
-    const about = this.#meters.filter(
-      ({ objective }) => (model ?? objective.indicator.model) === objective.indicator.model,
-    )
+  /**
+   * Counts events that the application, or a client, measured; see `ModelSla.record`. All of them, or none when one is
+   * wrong.
+   */
+  record(reports: readonly Reported[]): void {
+    const counted = reports.map((report) => [this.#reported(report), checked(report)] as const)
+    const now = this.#timeline.now()
+    for (const [meters, events] of counted) for (const meter of meters) this.#count(meter, now, events)
+  }
+
+  /** The objectives that a report is about. */
+  #reported({ objective: name, model }: Reported): ObjectiveMeter[] {
+    const about = this.#meters.filter(({ objective: { indicator } }) => (model ?? indicator.model) === indicator.model)
     const named = about.filter(({ objective }) => objective.name === name)
-    const found = named.length > 0 ? named : about.filter(({ objective: { indicator } }) => indicator.kind === name)
+    const found = named.length > 0 ? named : about.filter(({ objective }) => objective.indicator.kind === name)
     const reported = found.filter(({ objective }) => pointOf(objective) === 'client')
-    if (reported.length > 0) {
-      for (const meter of reported) this.#count(meter, this.#timeline.now(), { good, total, excluded })
-      return
-    }
-    const known = about
-      .filter(({ objective }) => pointOf(objective) === 'client')
-      .map(({ objective }) => objective.name)
+    if (reported.length > 0) return reported
+    const known = about.flatMap(({ objective }) => (pointOf(objective) === 'client' ? [objective.name] : []))
     const problem = found.length > 0 ? 'is measured by subten itself' : 'is no objective of the contract'
-    throw new SubtenError(
-      'INVALID_INPUT',
-      `${JSON.stringify(name)} ${problem}${model === undefined ? '' : ` for model '${model}'`}`,
-      {
-        remedy:
-          known.length > 0
-            ? `Objectives that are reported: ${known.join(', ')}.`
-            : 'The contract has no objective of accuracy, of freshness or measured at the client.',
-      },
-    )
+    const where = model === undefined ? '' : ` for model ${JSON.stringify(model)}`
+    throw new SubtenError('INVALID_INPUT', `${JSON.stringify(name)} ${problem}${where}`, {
+      remedy:
+        known.length > 0
+          ? `Objectives that are reported: ${known.join(', ')}.`
+          : 'The contract has no objective of accuracy, of freshness or measured at the client.',
+    })
   }
 
   /** Counts what ended since the last look, moves alerts, and tells of what changed. */
@@ -256,7 +266,10 @@ export class SlaMonitor {
   }
 
   #slaOf(model: string): ModelSla {
-    return { status: () => this.status(model), record: (name, counts) => this.record(name, counts, model) }
+    return {
+      status: () => this.status(model),
+      record: (objective, counts) => this.record([{ ...counts, objective, model }]),
+    }
   }
 
   #thresholds(model: string, point: Point): number[] {
@@ -283,15 +296,11 @@ function pointOf({ indicator }: Objective): Point {
   return 'point' in indicator ? indicator.point : 'client'
 }
 
-function checked(counts: { good: number; total: number; excluded?: number }): typeof counts {
-  const { good, total, excluded = 0 } = typeof counts === 'object' && counts !== null ? counts : ({} as typeof counts)
+function checked({ good, total, excluded = 0 }: Reported): EventCounts {
   const whole = [good, total, excluded].every((count) => Number.isSafeInteger(count) && count >= 0)
   if (whole && good <= total) return { good, total, excluded }
-  throw new SubtenError(
-    'INVALID_INPUT',
-    'reported events must be whole numbers from 0: { good, total, excluded? }, good <= total',
-    {
-      remedy: 'Report for example { good: 98, total: 100 }.',
-    },
-  )
+  const needs = '{ good, total, excluded? } with good <= total'
+  throw new SubtenError('INVALID_INPUT', `reported events must be whole numbers from 0, ${needs}`, {
+    remedy: 'Report for example { good: 98, total: 100 }.',
+  })
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { Alerts } from './alerts.js'
 import { budgetLeft, burnRate, errorRatio, NO_EVENTS, plus } from './budget.js'
 import { type Bucket, CountSeries, levelsFor } from './count-series.js'
+import { publicObjective } from './public-objective.js'
 import type { Timeline } from './timeline.js'
 import type { AlertState, EventCounts, Maintenance, Objective, ObjectiveStatus } from './types.js'
 import { inMaintenance, longestOf, windowStart } from './windows.js'
@@ -27,6 +28,7 @@ export class ObjectiveMeter {
   readonly objective: Objective
   /** Names the objective and what it counts: of a threshold that was changed the old events say nothing. */
   readonly key: string
+  readonly #shown: Objective
   readonly #timeline: Timeline
   readonly #maintenance: readonly Maintenance[]
   readonly #series: CountSeries
@@ -36,6 +38,7 @@ export class ObjectiveMeter {
 
   constructor(objective: Objective, maintenance: readonly Maintenance[], timeline: Timeline) {
     this.objective = objective
+    this.#shown = publicObjective(objective)
     const { indicator } = objective
     const facts = JSON.stringify(Object.entries(indicator).sort(([a], [b]) => (a < b ? -1 : 1)))
     this.key = `${objective.name}#${createHash('sha256').update(facts).digest('hex').slice(0, 12)}`
@@ -84,7 +87,7 @@ export class ObjectiveMeter {
     for (const ms of new Set(alerts.flatMap(({ longMs, shortMs }) => [longMs, shortMs]))) {
       if (enough(last(ms))) burn[ms] = burnRate(last(ms), target)
     }
-    const status = { objective, events, burn, alerts, counted: this.#counted }
+    const status = { objective: this.#shown, events, burn, alerts, counted: this.#counted }
     if (!enough(events)) return { ...status, state: 'too-few' }
     const left = budgetLeft(events, target)
     const state = left < 0 ? 'broken' : left < AT_RISK || alerts.some(({ firing }) => firing) ? 'at-risk' : 'met'

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Explanation } from '../flight/types.js'
 import { STAGES, type Stage } from '../runtime/stats.js'
 import type { Model } from '../runtime/types.js'
@@ -28,7 +29,7 @@ export function slaReport(monitor: SlaMonitor, models: readonly Model[]): SlaRep
     schema: SLA_SCHEMA,
     at: status.at,
     since: status.since,
-    contract: monitor.contract.file,
+    contract: basename(monitor.contract.file),
     objectives: status.objectives.map((each) => ({
       ...each,
       promise: promiseOf(each.objective),

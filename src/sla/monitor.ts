@@ -232,7 +232,8 @@ export class SlaMonitor {
 
   #count(meter: ObjectiveMeter, at: number, events: EventCounts): void {
     if (events.total === 0 && events.excluded === 0) return
-    this.#saved?.count(meter.key, meter.count(at, events))
+    const counted = meter.count(at, events)
+    this.#saved?.count(meter.key, counted)
   }
 
   #keep(model: string, tally: Tally): void {

@@ -12,6 +12,7 @@ type Alerts = Pick<MeterState, 'firing' | 'broken'>
 /** Events by the key of their objective, and when they were counted (timeline). */
 interface Delta {
   readonly at: number
+  readonly since: number
   readonly events: Readonly<Record<string, readonly [good: number, total: number, excluded: number]>>
   readonly alerts: Readonly<Record<string, Alerts>>
 }
@@ -66,7 +67,7 @@ export class SavedState {
     this.#timeline = timeline
     this.#warn = warn
     this.#flushed = timeline.now()
-    this.since = snapshot?.since ?? deltas[0]?.at ?? timeline.now()
+    this.since = snapshot?.since ?? deltas[0]?.since ?? timeline.now()
     this.#others = {}
     for (const [key, state] of Object.entries(snapshot?.objectives ?? {})) {
       const meter = this.#meters.get(key)
@@ -119,7 +120,7 @@ export class SavedState {
       [...pending].map(([key, { good, total, excluded }]) => [key, [good, total, excluded] as const]),
     )
     try {
-      await this.#file.append({ at, events, alerts: written === this.#lastAlerts ? {} : alerts })
+      await this.#file.append({ at, since: this.since, events, alerts: written === this.#lastAlerts ? {} : alerts })
       this.#lastAlerts = written
       this.#failing = false
     } catch (error) {

@@ -5,7 +5,7 @@ import { DISK, type Disk, type DiskFile } from '../../../src/sla/state-disk.js'
 import { StateFile } from '../../../src/sla/state-file.js'
 
 const [path = '', killAt = '0', when = 'before'] = process.argv.slice(2)
-const die = (): void => process.kill(process.pid, 'SIGKILL')
+const die = (): boolean => process.kill(process.pid, 'SIGKILL')
 let operation = 0
 
 /** Runs the operation, and dies before it, in the middle of a write, or after it, when it is its turn. */

@@ -17,8 +17,8 @@ export function alertKey(policy: string, { severity, burnRate: rate, longMs, sho
 /**
  * Multiwindow, multi-burn-rate alerts (Site Reliability Workbook, chapter 5, approach 6): a condition fires while both
  * of its windows burn faster than its rate. The long one says that enough of the budget is gone, the short one that it
- * still burns: it resets the alert soon after the errors stop. A window with fewer events than the objective's minimum
- * burns nothing: of a few requests one bad one would be an alarm.
+ * still burns: it resets the alert soon after the errors stop. A long window with fewer events than the objective's
+ * minimum fires nothing: of a few requests one bad one would be an alarm.
  */
 export class Alerts {
   readonly #policies: readonly AlertPolicy[]
@@ -79,7 +79,7 @@ export class Alerts {
         const longBurn = burnRate(long, source.target)
         const short = source.events(condition.shortMs)
         const shortBurn = burnRate(short, source.target)
-        const enough = Math.min(long.total, short.total) >= Math.max(1, source.minimumEvents)
+        const enough = long.total >= Math.max(1, source.minimumEvents)
         const burns = exceeds(longBurn, condition.burnRate) && exceeds(shortBurn, condition.burnRate)
         const firing = measured ? enough && burns : this.#since.has(key)
         const state: AlertState = { policy: policy.name, ...condition, longBurn, shortBurn, firing }

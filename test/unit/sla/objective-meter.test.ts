@@ -86,7 +86,7 @@ describe('alerts of the workbook', () => {
     expect(ofSeverity(told, 14.4)).toEqual(['alert'])
   })
 
-  it('a window with fewer events than the minimum burns nothing', () => {
+  it('a long window with fewer events than the minimum fires nothing', () => {
     const few = metering({ alerts: [WORKBOOK], minimumEvents: 100 })
     few.traffic(5 * MINUTE, 0.3, 1, 10 * SECOND)
     expect(few.told).toEqual([])

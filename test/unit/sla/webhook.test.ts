@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -87,6 +88,23 @@ describe('the signature', () => {
     const { 'webhook-signature': signature } = signedHeaders('a', 5, 'body', 'plain secret')
     expect(signature).toBe(`v1,${createHmac('sha256', 'plain secret').update('a.5.body').digest('base64')}`)
   })
+})
+
+it('the verification that the documentation shows takes what is sent, and nothing else', async () => {
+  const [, code = ''] =
+    /```js\n(import \{ createHmac[\s\S]*?)```/.exec(await readFile('docs/sla-live.md', 'utf8')) ?? []
+  const { verify } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
+    verify(headers: Record<string, string>, body: string, secret: string): unknown
+  }
+  const body = '{"type":"alert"}'
+  const now = Math.floor(Date.now() / 1000)
+  for (const secret of ['plain', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']) {
+    const headers = signedHeaders('msg_1', now, body, secret)
+    expect(verify(headers, body, secret)).toEqual({ type: 'alert' })
+    expect(() => verify(headers, body.replace('alert', 'met'), secret)).toThrow('not ours')
+    expect(() => verify({ ...headers, 'webhook-id': 'msg_2' }, body, secret)).toThrow('not ours')
+    expect(() => verify(signedHeaders('msg_1', now - 600, body, secret), body, secret)).toThrow('too old')
+  }
 })
 
 describe('a webhook', () => {

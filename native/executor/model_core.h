@@ -269,7 +269,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   Outcomes reset_outcomes_{};
   MappedArray<uint64_t> reset_stages_;
   std::array<uint64_t, kStages> reset_sums_{};
-  Outcomes outcomes_ever() noexcept;                                                              // ports_mutex_ held
+  Outcomes outcomes_ever() noexcept;                                                               // ports_mutex_ held
   void stage_ever(uint32_t stage, uint64_t* counts, uint64_t* sum, uint64_t* max) const noexcept;  // the same
   std::string share_id_;
 

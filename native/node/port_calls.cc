@@ -507,8 +507,8 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// (thresholdsNs: Float64Array): [submitted, succeeded, failed, cancelled, expired, refused, measured, within…] since the
-// model was loaded, of all environments that use it.
+// (thresholdsNs: Float64Array): [submitted, succeeded, failed, cancelled, expired, refused, measured, within…] since
+// the model was loaded, of all environments that use it.
 napi_value PortCalls::totals(napi_env env, napi_callback_info info) {
   const auto call = read<1>(env, info);
   Port* port = call.self->port();

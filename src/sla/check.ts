@@ -32,8 +32,8 @@ export class Check {
     this.#first = new Map(first.objectives.map(({ objective, counted }) => [objective.name, counted ?? ZERO]))
   }
 
-  /** `over`: the time is up. */
-  verdicts(now: SlaStatus, over: boolean): CheckVerdict[] {
+  /** `passed`: the share of the time that is over; 1: its end. */
+  verdicts(now: SlaStatus, passed: number): CheckVerdict[] {
     const { names = [], objectives } = this.#options
     const there = new Map(now.objectives.map((each) => [each.objective.name, each]))
     const judged = objectives ?? now.objectives.map(({ objective }) => objective)
@@ -41,11 +41,11 @@ export class Check {
     const missing = names.filter((name) => !judged.some((each) => each.name === name))
     return [
       ...missing.map((name) => unmeasured(name, 0, 'the contract has no such objective')),
-      ...wanted.map((objective) => this.#judge(objective, there.get(objective.name), over)),
+      ...wanted.map((objective) => this.#judge(objective, there.get(objective.name), passed)),
     ]
   }
 
-  #judge(objective: Objective, status: ObjectiveStatus | undefined, over: boolean): CheckVerdict {
+  #judge(objective: Objective, status: ObjectiveStatus | undefined, passed: number): CheckVerdict {
     const { name, target } = objective
     if (status === undefined) return unmeasured(name, target, 'the server has no such objective')
     if (!sameIndicator(objective, status.objective)) {
@@ -54,13 +54,24 @@ export class Check {
     if (status.notMeasured !== undefined) return unmeasured(name, target, status.notMeasured)
     const events = less(status.counted ?? ZERO, this.#first.get(name) ?? ZERO)
     const { good, total } = events
-    if (surelyBroken(good, total, target)) return verdict(objective, events, 'broken')
-    if (!over) return verdict(objective, events, 'running')
+    if (passed < 1) {
+      const lost = surelyBroken(good, total, target) && outOfReach(good, total, target, passed)
+      return verdict(objective, events, lost ? 'broken' : 'running')
+    }
     const least = this.#options.minimumEvents ?? Math.ceil(1 / (1 - target) - 1e-9)
     if (total < Math.max(1, least))
       return verdict(objective, events, 'too-few', `fewer than ${Math.max(1, least)} events`)
     return verdict(objective, events, errorRatio(events) > (1 - target) * (1 + 1e-9) ? 'broken' : 'met')
   }
+}
+
+/** How much more traffic than so far may come to the rescue of an objective. */
+const MORE = 1.5
+
+/** Whether the target would be missed even if from here on half as much more traffic came, and all of it was good. */
+function outOfReach(good: number, total: number, target: number, passed: number): boolean {
+  const atEnd = total * (1 + (MORE * (1 - passed)) / Math.max(passed, 1e-6))
+  return total - good > atEnd * (1 - target)
 }
 
 const ZERO: EventCounts = { good: 0, total: 0, excluded: 0 }

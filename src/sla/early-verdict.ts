@@ -1,4 +1,4 @@
-/** So unlikely must a share of bad events be by chance before a check ends early: it looks once a second, many times. */
+/** So unlikely must a share of bad events be by chance before a check ends early: it looks many times. */
 const CHANCE = 1e-6
 
 /**

@@ -33,6 +33,8 @@ export type {
   InputValue,
   LoadOptions,
   Model,
+  ModelEvents,
+  ModelSla,
   ModelStream,
   Outputs,
   Repository,
@@ -48,3 +50,19 @@ export type {
   Timing,
   TritonOptions,
 } from './runtime/types.js'
+export type {
+  AlertPolicy,
+  AlertState,
+  BurnCondition,
+  Contract,
+  EventCounts,
+  Indicator,
+  Maintenance,
+  Objective,
+  ObjectiveStatus,
+  Point,
+  SlaEvent,
+  SlaReport,
+  SlaStatus,
+  Window,
+} from './sla/types.js'

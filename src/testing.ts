@@ -2,6 +2,8 @@ import { createHistogram, performance, type RecordableHistogram } from 'node:per
 import { setTimeout as sleep } from 'node:timers/promises'
 import { STORAGE, type TensorData } from './runtime/datatype.js'
 import { SubtenError } from './runtime/errors.js'
+import { MEASURED, type Measured, noContract, type SlaBinding } from './runtime/measured.js'
+import { ModelListeners } from './runtime/model-listeners.js'
 import { type RequestCounts, STAGES, type Stage, type StageSummary, type Stats } from './runtime/stats.js'
 import { Tensor } from './runtime/tensor.js'
 import type {
@@ -11,6 +13,8 @@ import type {
   Inputs,
   InputValue,
   Model,
+  ModelEvents,
+  ModelSla,
   ModelStream,
   Outputs,
   Settled,
@@ -94,6 +98,16 @@ class FakeModel implements Model {
   readonly #spec: FakeSpec
   readonly #behaviour: FakeBehaviour
   readonly #running = new Set<Promise<unknown>>()
+  readonly #listeners = new ModelListeners()
+  #binding: SlaBinding | undefined
+  /** There is no engine to count: a server in front of it measures at the edge. */
+  readonly [MEASURED]: Measured = {
+    totals: () => undefined,
+    bind: (binding) => {
+      this.#binding = binding
+    },
+    emit: (event) => this.#listeners.emit('sla', event),
+  }
   #started = 0
   #rows = 0
   #counts = zeroCounts()
@@ -244,6 +258,25 @@ class FakeModel implements Model {
     this.#stages = newHistograms()
   }
 
+  get sla(): ModelSla {
+    return this.#binding?.sla ?? noContract(this.name)
+  }
+
+  on<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this {
+    this.#listeners.on(event, listener)
+    return this
+  }
+
+  once<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this {
+    this.#listeners.on(event, listener, true)
+    return this
+  }
+
+  off<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this {
+    this.#listeners.off(event, listener)
+    return this
+  }
+
   share(): ShareToken {
     throw new SubtenError('NOT_SUPPORTED', 'a fake model cannot be shared with other threads')
   }
@@ -259,6 +292,7 @@ class FakeModel implements Model {
   async close(): Promise<void> {
     this.closed = true
     await Promise.allSettled(this.#running)
+    await this.#binding?.onClose()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

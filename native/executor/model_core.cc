@@ -115,6 +115,9 @@ Status ModelCore::prepare() {
       !queue_.initialise(descriptors_.data(), slot_count_, static_cast<uint32_t>(options_.batch.levels.size()))) {
     return Status::error(Code::kOutOfMemory, "the system refused memory for the queue of the model");
   }
+  bool mapped = reset_stages_.map(size_t{kStages} * Histogram::kCounters);
+  for (Histogram& stage : retired_stages_) mapped = mapped && stage.initialise();
+  if (!mapped) return Status::error(Code::kOutOfMemory, "the system refused memory for the figures of the model");
   pool_.initialise(descriptors_.data(), slot_count_);
 
   // Home rows: one row of every input, where all dimensions but the batch's are known and a row is small.
@@ -289,6 +292,7 @@ std::shared_ptr<Port> ModelCore::reap_one() noexcept {
     fold(retired_counts_.cancelled, port.counts.cancelled);
     fold(retired_counts_.expired, port.counts.expired);
     fold(retired_counts_.refused, port.counts.refused);
+    for (uint32_t stage = 0; stage < kStages; ++stage) retired_stages_[stage].fold(port.stages[stage]);
     // What had ended and nobody read, its environment being gone, was given up as well.
     uint64_t unread = port.counts.submitted.load(std::memory_order_relaxed);
     for (const auto* count :
@@ -333,21 +337,81 @@ ModelCore::Running ModelCore::running() const noexcept {
   return running;
 }
 
-void ModelCore::reset_stats() noexcept {
-  const auto clear = [](PortCounts& counts) {
-    for (auto* count :
-         {&counts.submitted, &counts.succeeded, &counts.failed, &counts.cancelled, &counts.expired, &counts.refused}) {
-      count->store(0, std::memory_order_relaxed);
+void ModelCore::reset_stats() {
+  std::vector<uint64_t> now(Histogram::kCounters);
+  std::lock_guard lock(ports_mutex_);
+  reset_outcomes_ = outcomes_ever();
+  for (uint32_t stage = 0; stage < kStages; ++stage) {
+    std::fill(now.begin(), now.end(), 0);
+    uint64_t max = 0;
+    reset_sums_[stage] = 0;
+    stage_ever(stage, now.data(), &reset_sums_[stage], &max);
+    uint64_t* before = reset_stages_.data() + size_t{stage} * Histogram::kCounters;
+    for (uint32_t i = 0; i < Histogram::kCounters; ++i) {
+      if (before[i] != now[i]) before[i] = now[i];  // pages of zeros stay untouched
     }
-  };
-  each_port([&](Port& port) {
-    clear(port.counts);
-    for (Histogram& stage : port.stages) stage.reset();
-  });
-  clear(retired_counts_);
+    for (const auto& port : ports_) port->stages[stage].forget_max();
+  }
   batch_counts.count = batch_counts.rows = batch_counts.in_place = 0;
   for (auto& reason : batch_counts.by_reason) reason = 0;
   model_->reset_stages();
+}
+
+ModelCore::Outcomes ModelCore::outcomes_ever() noexcept {
+  Outcomes sum{};
+  const auto add = [&](const PortCounts& from) {
+    size_t i = 0;
+    for (const auto* count :
+         {&from.submitted, &from.succeeded, &from.failed, &from.cancelled, &from.expired, &from.refused}) {
+      sum[i++] += count->load(std::memory_order_relaxed);
+    }
+  };
+  add(retired_counts_);
+  for (const auto& port : ports_) add(port->counts);
+  return sum;
+}
+
+void ModelCore::stage_ever(uint32_t stage, uint64_t* counts, uint64_t* sum, uint64_t* max) const noexcept {
+  retired_stages_[stage].add_to(counts, sum, max);
+  for (const auto& port : ports_) port->stages[stage].add_to(counts, sum, max);
+}
+
+ModelCore::Outcomes ModelCore::outcomes() noexcept {
+  std::lock_guard lock(ports_mutex_);
+  Outcomes sum = outcomes_ever();
+  for (uint32_t i = 0; i < kOutcomes; ++i) sum[i] -= std::min(sum[i], reset_outcomes_[i]);
+  return sum;
+}
+
+void ModelCore::stage(uint32_t stage, uint64_t* counts, uint64_t* sum, uint64_t* max) noexcept {
+  std::lock_guard lock(ports_mutex_);
+  stage_ever(stage, counts, sum, max);
+  const uint64_t* before = reset_stages_.data() + size_t{stage} * Histogram::kCounters;
+  for (uint32_t i = 0; i < Histogram::kCounters; ++i) {
+    if (counts[i] != 0) counts[i] -= std::min(counts[i], before[i]);
+  }
+  *sum -= std::min(*sum, reset_sums_[stage]);
+}
+
+ModelCore::Outcomes ModelCore::totals(const std::vector<int64_t>& thresholds_ns, std::vector<uint64_t>* within,
+                                      uint64_t* measured) {
+  std::vector<uint64_t> counts(Histogram::kCounters, 0);
+  uint64_t sum = 0, max = 0;
+  Outcomes outcomes;
+  {
+    std::lock_guard lock(ports_mutex_);
+    outcomes = outcomes_ever();
+    stage_ever(kStages - 1, counts.data(), &sum, &max);
+  }
+  // The counts below each counter: one pass for all thresholds.
+  for (uint32_t i = 1; i < Histogram::kCounters; ++i) counts[i] += counts[i - 1];
+  within->clear();
+  for (const int64_t threshold : thresholds_ns) {
+    const uint64_t value = threshold < 0 ? 0 : std::min(static_cast<uint64_t>(threshold), Histogram::kHighest);
+    within->push_back(counts[Histogram::index_of(value)]);
+  }
+  *measured = counts.back();
+  return outcomes;
 }
 
 bool ModelCore::set_attributes(uint32_t slot, std::unique_ptr<RequestAttributes> attributes) noexcept {

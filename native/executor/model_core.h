@@ -13,7 +13,9 @@
 #include "engines/engine.h"
 #include "executor/batch.h"
 #include "executor/port.h"
+#include "memory/mapped_array.h"
 #include "memory/slab.h"
+#include "metrics/histogram.h"
 #include "queue/descriptor.h"
 #include "queue/inbox.h"
 #include "queue/leader_token.h"
@@ -132,8 +134,17 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
     std::lock_guard lock(ports_mutex_);
     return open_ports_ == 1;
   }
-  // Sets every count and histogram to zero. Requests that end meanwhile may be counted or not.
-  void reset_stats() noexcept;
+  // From here on stats count anew. Counters have one writer each, their port's thread, so none is set to zero: what
+  // stood there is remembered and taken off. Nothing is lost, counted twice, or missed by totals().
+  void reset_stats();
+  static constexpr uint32_t kOutcomes = 6;
+  using Outcomes = std::array<uint64_t, kOutcomes>;  // in the order of PortCounts
+  // Of all ports, those that are gone included, since reset_stats(). `counts` has Histogram::kCounters elements, zero.
+  Outcomes outcomes() noexcept;
+  void stage(uint32_t stage, uint64_t* counts, uint64_t* sum, uint64_t* max) noexcept;
+  // The same since the model was loaded, whatever was reset: it only grows. `within[i]`: requests that ended well in at
+  // most `thresholds_ns[i]`, to the width of a counter of the histogram, 0.1 %; `measured`: all that ended well.
+  Outcomes totals(const std::vector<int64_t>& thresholds_ns, std::vector<uint64_t>* within, uint64_t* measured);
   PortCounts& retired_counts() noexcept { return retired_counts_; }
   // Batches that are in the engine now, and when the oldest of them was formed (0: none).
   struct Running {
@@ -253,6 +264,13 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::shared_ptr<ModelCore> self_;   // asynchronous engines: while there are ports; synchronous: the threads hold it
   std::atomic<uint32_t> closing_{0};  // ports that are closed and not reaped yet
   PortCounts retired_counts_;
+  std::array<Histogram, kStages> retired_stages_;  // of ports that are gone
+  // What stood there when stats were reset last; by stage kCounters counters and a sum.
+  Outcomes reset_outcomes_{};
+  MappedArray<uint64_t> reset_stages_;
+  std::array<uint64_t, kStages> reset_sums_{};
+  Outcomes outcomes_ever() noexcept;                                                               // ports_mutex_ held
+  void stage_ever(uint32_t stage, uint64_t* counts, uint64_t* sum, uint64_t* max) const noexcept;  // the same
   std::string share_id_;
 
   alignas(64) std::atomic<int64_t> think_ns_{INT64_MAX};

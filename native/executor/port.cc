@@ -220,10 +220,7 @@ Code Port::submit(const Submission& submission, std::string* message) noexcept {
   const uint32_t level = submission.priority == 0 ? settings.default_level : submission.priority;
   const LevelPolicy& policy = settings.levels[level - 1];
   const Code admitted = core_->admit(level);
-  if (admitted != Code::kOk) {
-    add_one(counts.refused);
-    return admitted;
-  }
+  if (admitted != Code::kOk) return admitted;
   Descriptor& descriptor = core_->descriptor(submission.slot);
   const int64_t now = monotonic_ns();
   descriptor.rows = submission.rows;
@@ -270,17 +267,23 @@ void Port::pause(uint32_t slot, uint32_t generation, bool on) noexcept {
   futex_wake(&part_word_, INT32_MAX);
 }
 
-bool Port::cancel(uint32_t slot, uint32_t generation) noexcept {
+bool Port::cancel(uint32_t slot, uint32_t generation, bool late) noexcept {
   if (!mine(slot, generation)) return false;
   const uint32_t level = core_->descriptor(slot).level;
   const Cancelled cancelled = core_->descriptor(slot).state.cancel(generation);
   if (cancelled == Cancelled::kNotThere) return false;
   unread_[slot] = 0;  // no completion comes
   --in_flight_;
-  add_one(counts.cancelled);
+  add_one(late ? counts.expired : counts.cancelled);
   if (cancelled == Cancelled::kFromQueue) core_->cancelled_in_queue(level);
   if (cancelled == Cancelled::kFromRun) core_->cancelled_in_run();
   return true;
+}
+
+void Port::turned_away(bool late) noexcept {
+  if (!late) return add_one(counts.refused);
+  add_one(counts.submitted);  // it was taken, to wait for room
+  add_one(counts.expired);
 }
 
 uint32_t Port::release(uint32_t slot, uint32_t generation) noexcept {

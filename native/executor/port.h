@@ -26,7 +26,7 @@ struct RequestAttributes;
 
 inline constexpr uint32_t kStages = 8;
 
-// Counts of one port; written by its environment only, read by any.
+// Counts of one port; written by its environment only, read by any. They only grow.
 struct PortCounts {
   std::atomic<uint64_t> submitted{0}, succeeded{0}, failed{0}, cancelled{0}, expired{0}, refused{0};
 };
@@ -78,7 +78,11 @@ class Port {
   // Checks and admits one request. `message` says what was wrong, for errors other than the plain refusals.
   Code submit(const Submission& submission, std::string* message) noexcept;
 
-  bool cancel(uint32_t slot, uint32_t generation) noexcept;
+  // `late`: its time was up, which counts as expired, not as cancelled.
+  bool cancel(uint32_t slot, uint32_t generation, bool late = false) noexcept;
+  // Counts a request that its caller was refused, or whose time was up (`late`) while it waited to be submitted. The
+  // environment counts them: a submit that finds no room may be tried again.
+  void turned_away(bool late) noexcept;
   // What the next submission of an idle slot carries beside its tensors; kNotSupported where the engine takes nothing.
   Code set_attributes(uint32_t slot, uint32_t generation, std::unique_ptr<RequestAttributes> attributes) noexcept;
   // Streams: while it is paused the engine waits before it sends the next part of the request.

@@ -59,6 +59,18 @@ class Histogram {
     if (mine > *max) *max = mine;
   }
 
+  // Adds what `other` has counted. This histogram has one writer: the caller.
+  void fold(const Histogram& other) noexcept {
+    for (uint32_t i = 0; i < kCounters; ++i) {
+      const uint64_t count = other.counts_[i].load(std::memory_order_relaxed);
+      if (count != 0) add(counts_[i], count);  // pages of zeros stay untouched
+    }
+    add(sum_, other.sum_.load(std::memory_order_relaxed));
+  }
+
+  // The largest value is looked for anew; a writer that records meanwhile may put the old one back.
+  void forget_max() noexcept { max_.store(0, std::memory_order_relaxed); }
+
   // Only when nobody records, or when lost counts do not matter.
   void reset() noexcept {
     for (uint32_t i = 0; i < kCounters; ++i) counts_[i].store(0, std::memory_order_relaxed);

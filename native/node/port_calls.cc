@@ -198,13 +198,21 @@ struct PortCalls {
   }
 
   static napi_value cancel(napi_env env, napi_callback_info info) {
-    const auto call = read<2>(env, info);
+    const auto call = read<3>(env, info);  // (slot, generation, late)
     Port* port = call.self->port();
-    const bool cancelled = port != nullptr && port->cancel(whole(call.number[0]), whole(call.number[1]));
+    const bool cancelled =
+        port != nullptr && port->cancel(whole(call.number[0]), whole(call.number[1]), call.number[2] != 0);
     call.self->keep_alive();
     napi_value result;
     napi_get_boolean(env, cancelled, &result);
     return result;
+  }
+
+  // (late)
+  static napi_value turned_away(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    if (Port* port = call.self->port()) port->turned_away(call.number[0] != 0);
+    return nullptr;
   }
 
   static napi_value release(napi_env env, napi_callback_info info) {
@@ -363,6 +371,7 @@ struct PortCalls {
   }
 
   static napi_value stats(napi_env env, napi_callback_info info);
+  static napi_value totals(napi_env env, napi_callback_info info);
   static napi_value reset_stats(napi_env env, napi_callback_info info);
   static napi_value close(napi_env env, napi_callback_info info);
 
@@ -469,21 +478,12 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   Napi::Env napi(env);
   if (port == nullptr) return napi.Undefined();
   ModelCore& core = port->core();
-  std::array<uint64_t, 6> counts{};
-  const auto add = [&](const PortCounts& from) {
-    size_t i = 0;
-    for (const auto* count :
-         {&from.submitted, &from.succeeded, &from.failed, &from.cancelled, &from.expired, &from.refused}) {
-      counts[i++] += count->load(std::memory_order_relaxed);
-    }
-  };
-  add(core.retired_counts());
-  core.each_port([&](Port& each) { add(each.counts); });
+  const ModelCore::Outcomes counts = core.outcomes();
   Napi::Array stages = Napi::Array::New(napi, kStages);
   for (uint32_t stage = 0; stage < kStages; ++stage) {
     std::vector<uint64_t> merged(Histogram::kCounters, 0);
     uint64_t sum = 0, max = 0;
-    core.each_port([&](Port& each) { each.stages[stage].add_to(merged.data(), &sum, &max); });
+    core.stage(stage, merged.data(), &sum, &max);
     stages.Set(stage, pairs_of(napi, merged, sum, max));
   }
   const auto numbers = [&](std::initializer_list<uint64_t> list) {
@@ -505,6 +505,30 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
   result.Set("extra", extra_stages(napi, core.engine_model()));
   result.Set("memory", numbers({core.slab().size(), core.slab().used()}));
   return result;
+}
+
+// (thresholdsNs: Float64Array): [submitted, succeeded, failed, cancelled, expired, refused, measured, within…] since
+// the model was loaded, of all environments that use it.
+napi_value PortCalls::totals(napi_env env, napi_callback_info info) {
+  const auto call = read<1>(env, info);
+  Port* port = call.self->port();
+  Napi::Env napi(env);
+  if (port == nullptr) return napi.Undefined();
+  std::vector<int64_t> thresholds;
+  const Napi::Value given(env, call.value[0]);
+  if (given.IsTypedArray() && given.As<Napi::TypedArray>().TypedArrayType() == napi_float64_array) {
+    const auto numbers = given.As<Napi::Float64Array>();
+    for (size_t i = 0; i < numbers.ElementLength(); ++i) thresholds.push_back(nanoseconds(numbers[i], 1, 0));
+  }
+  std::vector<uint64_t> within;
+  uint64_t measured = 0;
+  const ModelCore::Outcomes outcomes = port->core().totals(thresholds, &within, &measured);
+  Napi::Float64Array array = Napi::Float64Array::New(napi, outcomes.size() + 1 + within.size());
+  size_t at = 0;
+  for (const uint64_t count : outcomes) array[at++] = static_cast<double>(count);
+  array[at++] = static_cast<double>(measured);
+  for (const uint64_t count : within) array[at++] = static_cast<double>(count);
+  return array;
 }
 
 napi_value PortCalls::reset_stats(napi_env env, napi_callback_info info) {
@@ -531,6 +555,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
       {"allocate", PortCalls::allocate},
       {"abandon", PortCalls::abandon},
       {"cancel", PortCalls::cancel},
+      {"turnedAway", PortCalls::turned_away},
       {"release", PortCalls::release},
       {"pause", PortCalls::pause},
       {"attributes", PortCalls::guarded<PortCalls::attributes>},
@@ -542,6 +567,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
       {"keep", PortCalls::keep},
       {"inFlight", PortCalls::in_flight},
       {"stats", PortCalls::guarded<PortCalls::stats>},
+      {"totals", PortCalls::guarded<PortCalls::totals>},
       {"resetStats", PortCalls::guarded<PortCalls::reset_stats>},
       {"close", PortCalls::guarded<PortCalls::close>},
   };

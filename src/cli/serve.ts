@@ -4,10 +4,13 @@ import { DEFAULT_LIMITS, type ServerLimits } from '../server/limits.js'
 import { ModelHost } from '../server/model-host.js'
 import { repositorySources } from '../server/repository-sources.js'
 import { createServer, type Server } from '../server/server.js'
+import type { SlaMonitor } from '../sla/monitor.js'
+import { promiseOf } from '../sla/promise.js'
 import type { Context } from './context.js'
 import { exampleRequest } from './example-request.js'
 import { FAILED, OK } from './exit-codes.js'
 import { positiveNumber, wholeNumber } from './option-values.js'
+import { UsageError } from './report.js'
 
 interface ServeFlags {
   host: string
@@ -19,6 +22,8 @@ interface ServeFlags {
   maxPixels: number
   requestTimeout: number
   stopTimeout: number
+  sla?: string
+  slaState?: string
   json?: boolean
 }
 
@@ -53,6 +58,8 @@ export function addServe(program: Command, context: Context): void {
       positiveNumber,
       DEFAULT_LIMITS.stopTimeoutMs / 1000,
     )
+    .option('--sla <file>', 'the SLA contract that models are measured against')
+    .option('--sla-state <file>', 'where what was measured survives a restart; needs --sla')
     .option('--json', 'print the address and the models as JSON')
     .action(async (flags: ServeFlags, command: Command) => {
       command.setOptionValue('exitCode', await serve(context, flags))
@@ -62,14 +69,20 @@ export function addServe(program: Command, context: Context): void {
 async function serve(context: Context, flags: ServeFlags): Promise<number> {
   // One thread a picture: the others are for other requests, and for the engines.
   sharp.concurrency(1)
+  const sla = await monitorOf(context, flags)
+  const load: typeof context.load = async (path, options) => {
+    const model = await context.load(path, options)
+    sla?.attach(model)
+    return model
+  }
   // Models take seconds to load: not before the port is ours.
   let listening = (_address: Promise<string>): void => {}
   const opened = new Promise<string>((resolve) => {
     listening = resolve
   })
-  const models = new ModelHost(await repositorySources(flags.models, context.load), opened)
+  const models = new ModelHost(await repositorySources(flags.models, load), opened)
   const logger = { level: flags.logLevel, stream: { write: (line: string) => context.err(line.trimEnd()) } }
-  const server = await createServer({ models, limits: limitsOf(flags), logger })
+  const server = await createServer({ models, limits: limitsOf(flags), logger, sla })
   const stopped = stopOnSignal(context, server)
   listening(server.listen({ host: flags.host, port: flags.httpPort }))
   const address = await opened.catch(async (error) => {
@@ -79,7 +92,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<number> {
   context.err('loading models')
   await models.settled()
   if (flags.json) context.out(JSON.stringify({ address, models: models.index() }))
-  else context.out(welcome(address, models))
+  else context.out(welcome(address, models, sla))
   return (await stopped) ? OK : FAILED
 }
 
@@ -93,12 +106,34 @@ function limitsOf(flags: ServeFlags): Partial<ServerLimits> {
   }
 }
 
-function welcome(address: string, models: ModelHost): string {
+/** Reads the contract before anything is loaded: one that is wrong is told at once. */
+async function monitorOf(context: Context, { sla, slaState }: ServeFlags): Promise<SlaMonitor | undefined> {
+  if (sla === undefined) {
+    if (slaState !== undefined) throw new UsageError('--sla-state needs --sla: there is nothing to measure')
+    return undefined
+  }
+  const [{ readContract }, { SlaMonitor }] = await Promise.all([
+    import('../sla/contract.js'),
+    import('../sla/monitor.js'),
+  ])
+  const warn = (message: string): void => context.err(`warning: ${message}`)
+  return SlaMonitor.open(await readContract(sla), { stateFile: slaState, warn })
+}
+
+/** Objectives with what they promise; of models that are not here, that they are not. */
+function slaLines(sla: SlaMonitor): string[] {
+  return sla.status().objectives.map(({ objective, notMeasured }) => {
+    const aside = notMeasured === undefined ? '' : `; not measured: ${notMeasured}`
+    return `  sla          ${objective.name}: ${promiseOf(objective)}${aside}`
+  })
+}
+
+function welcome(address: string, models: ModelHost, sla: SlaMonitor | undefined): string {
   const lines = models.index().map(({ name, version, state, reason }) => {
     const which = version === '' ? name : `${name} ${version}`
     return state === 'READY' ? `  ready        ${which}` : `  unavailable  ${which}: ${reason}`
   })
-  const parts = [`subten listens on ${address}`, ...lines]
+  const parts = [`subten listens on ${address}`, ...lines, ...(sla ? slaLines(sla) : [])]
   const example = exampleRequest(address, models.models())
   if (example) parts.push('', 'Try it:', `  ${example}`)
   parts.push('', `Draw a digit: ${address}/`)

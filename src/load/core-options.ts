@@ -27,6 +27,12 @@ export function checkOptions(options: LoadOptions): void {
   ) {
     throw wrong('maxQueueSize', `must be a whole number of requests from 1 to ${MAX_QUEUE}`)
   }
+  const { sla, slaState } = options
+  const contract = typeof sla === 'string' || (typeof sla === 'object' && Array.isArray(sla?.objectives))
+  if (sla !== undefined && !contract) throw wrong('sla', 'must be the path of a contract, or a contract that was read')
+  if (slaState !== undefined && (typeof slaState !== 'string' || sla === undefined)) {
+    throw wrong('slaState', 'must be the path of a file, and needs sla')
+  }
   if (options.slo !== undefined) {
     throw new SubtenError(
       'NOT_SUPPORTED',

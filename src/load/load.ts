@@ -37,6 +37,8 @@ const OWN_OPTIONS = new Set([
   'version',
   'wake',
   'slo',
+  'sla',
+  'slaState',
   'memoryMb',
   'maxQueueSize',
   'whenFull',
@@ -74,7 +76,17 @@ export async function loadModel(path: string, options: LoadOptions, files?: Mode
   if (plan !== undefined) publishEngineLog()
   if (files !== undefined) await loadFiles(located, plan, files)
   const handle = await openModel(located, engine, options, plan)
-  return openCore(located, engine, handle, options)
+  const model = await openCore(located, engine, handle, options)
+  if (options.sla === undefined) return model
+  try {
+    // Loaded only where there is a contract to measure against.
+    const { measure } = await import('../sla/shared-monitors.js')
+    await measure(model, options.sla, options.slaState)
+  } catch (error) {
+    await model.close()
+    throw error
+  }
+  return model
 }
 
 /** Triton loads the model with these files; opening it afterwards finds it there. */

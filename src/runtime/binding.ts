@@ -69,7 +69,8 @@ export interface NativePort {
   giveBack(pairs: Uint32Array, count: number): void
   allocate(slot: number, generation: number, input: number, bytes: number): number
   abandon(slot: number, generation: number): void
-  cancel(slot: number, generation: number): boolean
+  /** `late` 1: its time was up, which counts as expired. */
+  cancel(slot: number, generation: number, late?: 0 | 1): boolean
   release(slot: number, generation: number): number
   /** While it is on, the engine waits before it sends the next part of the request. */
   pause?(slot: number, generation: number, on: boolean): void
@@ -93,6 +94,10 @@ export interface NativePort {
   stats(): NativeStats
   resetStats(): void
   close(): Promise<unknown>
+  /** [submitted, succeeded, failed, cancelled, expired, refused, measured, within…] since the model was loaded. */
+  totals?(thresholdsNs: Float64Array): Float64Array | undefined
+  /** Counts a request that its caller was refused (0), or whose time was up before it could be submitted (1). */
+  turnedAway(late: 0 | 1): void
   readonly slab: ArrayBuffer
   readonly records: ArrayBuffer
   readonly taken: ArrayBuffer
@@ -116,6 +121,8 @@ export interface NativeAddon {
   onEngineLog(listener: (engine: string, level: number, source: string, message: string) => void): void
   openModel(options: object): Promise<NativeModelHandle | NativeStatus>
   createPort(handle: object, options: object, onWake: () => void): NativePort | NativeStatus
+  /** Locks an open file until it is closed or the process ends: 0, or the errno. */
+  lockFile?(descriptor: number): number
   /** A control call of an engine, on a thread of its own. */
   engineCall?(engine: string, method: string, args: readonly (string | Uint8Array)[]): Promise<string | NativeStatus>
   attachPort(id: string, onWake: () => void): NativePort | NativeStatus

@@ -5,6 +5,8 @@ import { inferTraced, streamTraced, traceInfer, traceStream } from './diagnostic
 import { SubtenError } from './errors.js'
 import { eventLoopLateness, watchEventLoop } from './event-loop.js'
 import { Failure } from './failure.js'
+import { type EngineTotals, MEASURED, type Measured, noContract, type SlaBinding } from './measured.js'
+import { ModelListeners } from './model-listeners.js'
 import { Port } from './port.js'
 import { checkRequestOptions } from './request-options.js'
 import { Claims } from './slot.js'
@@ -17,6 +19,8 @@ import type {
   InferOptions,
   Inputs,
   Model,
+  ModelEvents,
+  ModelSla,
   ModelStream,
   Outputs,
   Settled,
@@ -57,6 +61,14 @@ export class NativeModel implements Model {
   readonly #port: Port
   readonly #claims: Claims
   readonly #unwatch: () => void
+  readonly #listeners = new ModelListeners()
+  #binding: SlaBinding | undefined
+  /** What measures the model sees of it. */
+  readonly [MEASURED]: Measured = {
+    totals: (thresholdsUs) => this.#totals(thresholdsUs),
+    bind: (binding) => this.#bind(binding),
+    emit: (event) => this.#listeners.emit('sla', event),
+  }
   #closing: Promise<void> | undefined
 
   /** `open` makes the native port; it is given what to call when completions may be waiting. */
@@ -110,7 +122,7 @@ export class NativeModel implements Model {
     if (this.#closing !== undefined) throw this.#closedError()
     if (this.#info.decoupled) throw this.#decoupledError()
     checkRequestOptions(options, this.#port.attributes)
-    return this.#port.request(inputs, options, budgetLeft(options?.deadlineMs), wait)
+    return this.#port.request(inputs, options, this.#port.budget(options?.deadlineMs), wait)
   }
 
   stream(inputs: Inputs, options?: InferOptions): ModelStream {
@@ -185,6 +197,38 @@ export class NativeModel implements Model {
     this.#port.native.resetStats()
   }
 
+  #totals(thresholdsUs: readonly number[]): EngineTotals | undefined {
+    if (this.#port.closed) return undefined
+    const figures = this.#port.native.totals?.(Float64Array.from(thresholdsUs, (us) => us * 1000))
+    if (figures === undefined) return undefined
+    const [, , failed = 0, cancelled = 0, expired = 0, refused = 0, measured = 0, ...within] = figures
+    return { measured, within, failed, expired, refused, cancelled }
+  }
+
+  #bind(binding: SlaBinding): void {
+    this.#binding = binding
+    this.#port.defaultDeadlineMs = binding.deadlineMs
+  }
+
+  get sla(): ModelSla {
+    return this.#binding?.sla ?? noContract(this.name)
+  }
+
+  on<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this {
+    this.#listeners.on(event, listener)
+    return this
+  }
+
+  once<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this {
+    this.#listeners.on(event, listener, true)
+    return this
+  }
+
+  off<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this {
+    this.#listeners.off(event, listener)
+    return this
+  }
+
   share(): ShareToken {
     if (this.#closing !== undefined) throw this.#closedError()
     return { subten: 1, id: this.#port.native.share() }
@@ -209,6 +253,7 @@ export class NativeModel implements Model {
     this.#port.beginClosing()
     await this.#port.idle()
     this.#claims.releaseAll()
+    await this.#binding?.onClose()
     this.#unwatch()
     if (await this.#port.close()) return
     process.emitWarning(

@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { watchAbort } from './abort.js'
 import type { NativePort } from './binding.js'
 import { type NumericData, STORAGE } from './datatype.js'
+import { budgetLeft } from './deadline.js'
 import { NATIVE_CODES } from './error-table.js'
 import { errorFromNative, SubtenError } from './errors.js'
 import { Failure } from './failure.js'
@@ -17,6 +18,10 @@ import type { StreamRequest } from './stream.js'
 import type { InferOptions, Inputs, InputValue, Outputs, TensorSpec } from './types.js'
 
 const QUEUE_FULL = -(NATIVE_CODES.indexOf('QUEUE_FULL') + 1)
+/** Of requests that were good, and that the model had no room for. */
+const REFUSALS: readonly number[] = [QUEUE_FULL].concat(
+  (['OUT_OF_MEMORY', 'SLO_UNREACHABLE'] as const).map((code) => -(NATIVE_CODES.indexOf(code) + 1)),
+)
 const STAGED = 1
 const EXPLICIT = 2
 /** Place in `taken`, behind the records: not 0 when another port is out of slots. */
@@ -94,6 +99,8 @@ export class Port {
   #drainLimit = 256
   #drainScheduled = false
   #idle: (() => void)[] = []
+  /** Deadline of requests that have none of their own, milliseconds; -1: none. */
+  defaultDeadlineMs = -1
   /** The model is being closed: what is under way ends, nothing new is taken. */
   closing = false
   closed = false
@@ -139,6 +146,24 @@ export class Port {
     return this.#inFlight + this.#waiting.length
   }
 
+  /** Milliseconds left for a request that asks for `deadlineMs`; -1: no deadline. */
+  budget(deadlineMs: number | undefined): number {
+    const left = budgetLeft(deadlineMs)
+    return left < 0 && deadlineMs === undefined ? this.defaultDeadlineMs : left
+  }
+
+  /** A request ends here, before native code had it for good: counted, so that figures tell of it. */
+  #refused(status: number): number {
+    if (REFUSALS.includes(status) && !this.closed) this.native.turnedAway(0)
+    return status
+  }
+
+  #tooLate(entry: Waiting): void {
+    if (entry.pending.settled) return
+    if (!this.closed) this.native.turnedAway(1)
+    entry.pending.settle(waitedTooLong())
+  }
+
   /** Submits one request. Throws for inputs that are wrong and for what native code refuses. */
   request(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number, wait: boolean): Promise<Outputs> {
     if (options?.signal?.aborted) throw Failure.aborted(options.signal).error()
@@ -146,6 +171,7 @@ export class Port {
     const slot = wait && this.#waiting.length > 0 ? -1 : this.takeSlot()
     if (slot < 0) {
       if (wait) return this.#waitInfer(inputs, options, deadlineMs)
+      this.#refused(QUEUE_FULL)
       throw new SubtenError('QUEUE_FULL', 'all request slots of the model are in use')
     }
     let status = QUEUE_FULL
@@ -160,7 +186,7 @@ export class Port {
       return pending.outputs
     }
     if (status === QUEUE_FULL && wait) return this.#waitInfer(inputs, options, deadlineMs)
-    throw this.error(status)
+    throw this.error(this.#refused(status))
   }
 
   #waitInfer(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): Promise<Outputs> {
@@ -175,7 +201,7 @@ export class Port {
     if (options?.signal?.aborted) throw Failure.aborted(options.signal).error()
     const status = this.#waiting.length > 0 && wait ? QUEUE_FULL : this.#trySubmit(request, inputs, deadlineMs)
     if (status === QUEUE_FULL && wait) this.#wait(request, inputs, deadlineMs)
-    else if (status < 0) throw this.error(status)
+    else if (status < 0) throw this.error(this.#refused(status))
     this.#streams.add(request)
     if (this.closing) request.closing()
   }
@@ -214,7 +240,7 @@ export class Port {
         STAGED | EXPLICIT,
       )
     }
-    if (status < 0) return Promise.resolve(this.failure(status))
+    if (status < 0) return Promise.resolve(this.failure(this.#refused(status)))
     this.#slots.setGeneration(slot, generation)
     const pending = new Pending(this, options, view)
     this.#track(pending, slot)
@@ -240,7 +266,10 @@ export class Port {
   /** Runs one request on this thread. Throws; the outputs are copies. */
   requestSync(inputs: Inputs, bytes: boolean, trace: boolean): Outputs {
     const slot = this.takeSlot()
-    if (slot < 0) throw new SubtenError('QUEUE_FULL', 'all request slots of the model are in use')
+    if (slot < 0) {
+      this.#refused(QUEUE_FULL)
+      throw new SubtenError('QUEUE_FULL', 'all request slots of the model are in use')
+    }
     try {
       const record = this.#runSync(slot, inputs)
       if (record < 0) throw this.error(record)
@@ -422,7 +451,7 @@ export class Port {
     this.#waiting.push(entry)
     if (options?.signal) watchAbort(options.signal, pending)
     if (deadlineMs >= 0) {
-      entry.timer = setTimeout(() => pending.settle(waitedTooLong()), Math.min(deadlineMs, 2 ** 31 - 1))
+      entry.timer = setTimeout(() => this.#tooLate(entry), Math.min(deadlineMs, 2 ** 31 - 1))
     }
     if (this.#inFlight === 0) this.#armWaitTimer()
   }
@@ -459,7 +488,7 @@ export class Port {
       if (entry.pending.settled) continue
       const left = entry.deadlineMs < 0 ? -1 : entry.deadlineMs - (performance.now() - entry.since)
       if (entry.deadlineMs >= 0 && left <= 0) {
-        entry.pending.settle(waitedTooLong())
+        this.#tooLate(entry)
         continue
       }
       let status: number
@@ -471,7 +500,7 @@ export class Port {
       }
       if (status === QUEUE_FULL) break
       clearTimeout(entry.timer)
-      if (status < 0) entry.pending.settle(this.failure(status))
+      if (status < 0) entry.pending.settle(this.failure(this.#refused(status)))
     }
     this.#waiting.splice(0, done)
     if (this.#waiting.length > 0 && this.#inFlight === 0) this.#armWaitTimer()
@@ -594,10 +623,12 @@ export class Port {
     this.#checkIdle()
   }
 
-  /** Gives up a request. Its slot goes back to the core when native code lets go of it. */
-  cancel(pending: Tracked): void {
+  /**
+   * Gives up a request, `late` when its time was up. Its slot goes back to the core when native code lets go of it.
+   */
+  cancel(pending: Tracked, late = false): void {
     if (pending.slot < 0 || this.#pendings[pending.slot] !== pending) return
-    if (!this.native.cancel(pending.slot, pending.generation)) return // its completion is on the way and frees the slot
+    if (!this.native.cancel(pending.slot, pending.generation, late ? 1 : 0)) return // its completion is on the way and frees the slot
     this.#pendings[pending.slot] = undefined
     this.#inFlight--
     this.#afterDrain()

@@ -1,6 +1,5 @@
 import { unwatchAbort, watchAbort } from './abort.js'
 import { type ArrayOf, type Datatype, STORAGE } from './datatype.js'
-import { budgetLeft } from './deadline.js'
 import { SubtenError } from './errors.js'
 import { Failure } from './failure.js'
 import { invalid, product } from './inputs.js'
@@ -125,7 +124,7 @@ class ClaimedSlot implements Slot {
     const { port } = claim
     if (port.closing) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
     checkRequestOptions(options, port.attributes)
-    const deadlineMs = budgetLeft(options?.deadlineMs)
+    const deadlineMs = port.budget(options?.deadlineMs)
     if (options?.signal?.aborted) throw options.signal.reason
     claim.recycle()
     const epoch = ++claim.epoch

@@ -14,7 +14,8 @@ type Step = IteratorResult<Outputs, undefined>
 
 /** What a stream needs of its port. */
 export interface StreamPort {
-  cancel(request: StreamRequest): void
+  /** `late`: its time was up. */
+  cancel(request: StreamRequest, late?: boolean): void
   pause(request: StreamRequest, on: boolean): void
   streamEnded(request: StreamRequest): void
 }
@@ -63,7 +64,7 @@ export class StreamRequest {
     if (deadlineMs < 0 || this.settled) return
     const late = (): void => {
       const message = `the stream had not ended when its deadline passed, after ${this.#count} parts`
-      this.giveUp(Failure.of('DEADLINE_EXCEEDED', message))
+      this.giveUp(Failure.of('DEADLINE_EXCEEDED', message), true)
     }
     // What is in flight keeps the process alive, this need not.
     this.#timer = setTimeout(late, Math.min(deadlineMs, 2 ** 31 - 1)).unref()
@@ -124,9 +125,9 @@ export class StreamRequest {
   }
 
   /** Ends the stream with a failure, whatever is in flight or unread. */
-  giveUp(failure: Failure): void {
+  giveUp(failure: Failure, late = false): void {
     if (this.settled) return
-    this.#port.cancel(this)
+    this.#port.cancel(this, late)
     this.#drop()
     this.#end(failure)
   }

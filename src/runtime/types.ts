@@ -1,3 +1,4 @@
+import type { Contract, SlaEvent, SlaStatus } from '../sla/types.js'
 import type { Datatype, NumericData, TensorData } from './datatype.js'
 import type { BatchReason, Stats } from './stats.js'
 import type { Tensor } from './tensor.js'
@@ -166,6 +167,10 @@ export interface LoadOptions {
   maxQueueSize?: number
   whenFull?: 'reject' | 'wait'
   debug?: boolean
+  /** The SLA contract that the model is measured against: a file, or what was read from one. */
+  sla?: string | Contract
+  /** File in which what was measured survives a restart; none by default. One process at a time may have it. */
+  slaState?: string
   parameters?: { readonly [name: string]: string | number | boolean }
   /** Every config.pbtxt setting by its own name. */
   readonly [setting: string]: unknown
@@ -230,6 +235,27 @@ export interface ShareToken {
   readonly [key: string]: unknown
 }
 
+/** Events of a model: what its listeners get, by name. */
+export interface ModelEvents {
+  /** An alert of an objective began to fire or stopped, or an objective was broken or is met again. */
+  sla: SlaEvent
+}
+
+/** How a model stands to its SLA contract, and what the application tells of it. */
+export interface ModelSla {
+  /** Objectives of the contract that are about this model. CONFIG_INVALID where the model was loaded without a contract. */
+  status(): SlaStatus
+  /**
+   * Counts events that the application measures: those of accuracy, of freshness, and of objectives measured at the
+   * client. `objective`: its name in the contract; or `'accuracy'` or `'freshness'` for every objective of that kind.
+   * The events count for now.
+   *
+   * @throws SubtenError INVALID_INPUT where the contract has no such objective for this model, where it is measured by
+   *   subten itself, and where the counts are no whole numbers with `good <= total`
+   */
+  record(objective: string, counts: { good: number; total: number; excluded?: number }): void
+}
+
 export interface Model extends AsyncDisposable {
   readonly name: string
   readonly version: string
@@ -261,6 +287,12 @@ export interface Model extends AsyncDisposable {
   tryClaim(options?: Omit<ClaimOptions, 'signal'>): Slot | null
   stats(): Stats
   resetStats(): void
+  /** Measuring against the contract that the model was loaded with (`load(path, { sla })`). */
+  readonly sla: ModelSla
+  /** Calls `listener` at each event, in the asynchronous context of this call. What it throws becomes a warning. */
+  on<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this
+  once<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this
+  off<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this
   share(): ShareToken
   ref(): this
   unref(): this

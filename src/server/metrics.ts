@@ -6,6 +6,7 @@ import type { StageSummary } from '../runtime/stats.js'
 import { mergeMetrics } from './merge-metrics.js'
 import type { ModelHost } from './model-host.js'
 import type { ProtocolOptions } from './protocol-options.js'
+import { slaMetrics } from './sla-metrics.js'
 
 const QUANTILES = [
   ['0.5', 'p50'],
@@ -15,10 +16,11 @@ const QUANTILES = [
 ] as const satisfies readonly (readonly [string, keyof StageSummary])[]
 
 /** `GET /metrics`: subten_* in seconds, Triton's names beside them, and those of the process. */
-export async function metrics(app: FastifyInstance, { models }: ProtocolOptions): Promise<void> {
+export async function metrics(app: FastifyInstance, { models, sla }: ProtocolOptions): Promise<void> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const publish = modelMetrics(registry, models)
+  const publishSla = sla && slaMetrics(registry, sla)
   const lateness = monitorEventLoopDelay({ resolution: 10 })
   lateness.enable()
   app.addHook('onClose', async () => {
@@ -39,6 +41,7 @@ export async function metrics(app: FastifyInstance, { models }: ProtocolOptions)
     }
     lateness.reset()
     publish()
+    publishSla?.()
     const own = await registry.metrics()
     return reply.type(registry.contentType).send(mergeMetrics(own, await tritonMetrics(models)))
   })

@@ -1,3 +1,4 @@
+import type { SlaMonitor } from '../sla/monitor.js'
 import type { ServerLimits } from './limits.js'
 import type { ModelHost } from './model-host.js'
 
@@ -7,4 +8,6 @@ export interface ProtocolOptions {
   readonly limits: ServerLimits
   /** False once `stop()` was called. */
   readonly accepting: () => boolean
+  /** What measures the models against a contract, where the server has one. */
+  readonly sla?: SlaMonitor | undefined
 }

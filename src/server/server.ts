@@ -6,6 +6,7 @@ import fastify, {
   type FastifyReply,
 } from 'fastify'
 import type { LogEvent } from '../runtime/engine-log.js'
+import type { SlaMonitor } from '../sla/monitor.js'
 import { InFlight } from './in-flight.js'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.js'
 import { metrics } from './metrics.js'
@@ -15,9 +16,15 @@ import { type Problem, quoted, toProblem } from './problem.js'
 import type { ProtocolOptions } from './protocol-options.js'
 import { classify } from './protocols/classify/index.js'
 import { kserveRest } from './protocols/kserve-rest/index.js'
+import { measureEdge, sla } from './sla.js'
+
+/** How long a stop waits for webhooks that are under way. */
+const WEBHOOKS_MS = 2000
 
 export interface ServerOptions {
   readonly models: ModelHost
+  /** Measures the models against a contract; the server measures at the edge, and closes it when it stops. */
+  readonly sla?: SlaMonitor | undefined
   readonly limits?: Partial<ServerLimits>
   /** True for fastify's own, or one of yours; none by default. */
   readonly logger?: boolean | { level: string; stream?: { write(line: string): void } } | FastifyBaseLogger
@@ -37,7 +44,7 @@ export interface Server {
 /** The HTTP server of `subten serve`, not listening yet. */
 export async function createServer(options: ServerOptions): Promise<Server> {
   const limits: ServerLimits = { ...DEFAULT_LIMITS, ...options.limits }
-  const { models, logger = false } = options
+  const { models, logger = false, sla: monitor } = options
   const app = fastify({
     ...(isLogger(logger) ? { loggerInstance: logger } : { logger }),
     bodyLimit: limits.bodyBytes,
@@ -54,10 +61,14 @@ export async function createServer(options: ServerOptions): Promise<Server> {
 
   const inFlight = new InFlight()
   let stopping: Promise<boolean> | undefined
-  const protocol: ProtocolOptions = { models, limits, accepting: () => stopping === undefined }
+  const protocol: ProtocolOptions = { models, limits, accepting: () => stopping === undefined, sla: monitor }
 
   inFlight.watch(app)
   logEngines(app)
+  if (monitor) {
+    measureEdge(app, monitor)
+    logSla(app, monitor)
+  }
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
     if (stopping) reply.header('connection', 'close')
@@ -72,7 +83,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     sendProblem(reply, { status: 404, code: 'NOT_FOUND', message, remedy: 'Check the method and the path.' })
   })
 
-  const plugins: FastifyPluginAsync<ProtocolOptions>[] = [kserveRest, classify, metrics, page]
+  const plugins: FastifyPluginAsync<ProtocolOptions>[] = [kserveRest, classify, metrics, sla, page]
   for (const plugin of plugins) await app.register(plugin, protocol)
   await app.ready()
 
@@ -83,6 +94,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     app.server.closeAllConnections()
     await closed
     await models.close()
+    await monitor?.close(WEBHOOKS_MS)
     return clean
   }
   return {
@@ -93,6 +105,14 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       return stopping
     },
   }
+}
+
+/** Alerts and broken objectives are warnings in the server's log, their end is information. */
+function logSla(app: FastifyInstance, monitor: SlaMonitor): void {
+  monitor.onEvent(({ type, model, objective, alert, status }) => {
+    const facts = { model, objective, policy: alert?.policy, severity: alert?.severity, budgetLeft: status.budgetLeft }
+    app.log[type === 'alert' || type === 'broken' ? 'warn' : 'info'](facts, `SLA ${type}: ${objective}`)
+  })
 }
 
 /** What engines log goes to the server's log. */

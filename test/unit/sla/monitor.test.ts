@@ -278,9 +278,10 @@ it('an enforced latency is the deadline of requests that have none of their own'
     echo({ kind: 'latency', thresholdUs: 30_000 }, { name: 'a', enforce: true }),
     echo({ kind: 'latency', thresholdUs: 10_000 }, { name: 'b' }),
   ])
-  const model = await slowEcho(100, { max_batch_size: 1, dynamic_batching: undefined })
+  const model = await slowEcho(300, { max_batch_size: 1, dynamic_batching: undefined })
   monitor.attach(model)
-  const running = model.infer(row(1))
+  const running = model.infer(row(1), { deadlineMs: Number.POSITIVE_INFINITY })
+  await vi.waitFor(() => expect(model.stats().running.batches).toBe(1))
   const queued = model.infer(row(2))
   const own = model.infer(row(3), { deadlineMs: 10_000 })
   const none = model.infer(row(4), { deadlineMs: Number.POSITIVE_INFINITY })

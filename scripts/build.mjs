@@ -33,7 +33,14 @@ async function native(quiet) {
 async function typescript(quiet) {
   const sources = filesUnder(['src', 'tsup.config.ts', 'tsconfig.json', 'tsconfig.build.json', 'package.json'])
   const hash = contentHash(sources)
-  const outputs = ['dist/index.js', 'dist/index.cjs', 'dist/index.d.ts', 'dist/index.d.cts', 'dist/cli.js', 'dist/profile-worker.js']
+  const outputs = [
+    'dist/index.js',
+    'dist/index.cjs',
+    'dist/index.d.ts',
+    'dist/index.d.cts',
+    'dist/cli.js',
+    'dist/profile-worker.js',
+  ]
   if (isFresh('ts', hash, outputs)) return linkCommand()
   say('building TypeScript (tsup)')
   rmSync(at('dist'), { recursive: true, force: true })

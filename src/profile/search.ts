@@ -29,6 +29,8 @@ export interface SearchOptions {
 /** A run that says nothing is made once more; a machine that is busy for a moment should not end a search. */
 const TRIES = 2
 const LOWEST = 0.1
+/** So many rates, one below the other, of which no run said anything: the search gives up. */
+const HOPELESS = 4
 
 /**
  * The highest rate at which a percentile stays within a limit. Each repeat doubles or halves the rate until it has one
@@ -47,8 +49,8 @@ export async function findRate(options: SearchOptions): Promise<RateSearch> {
     return { percentile, limitUs, rate: 0, low: 0, high: 0, steps }
   }
   for (let repeat = 1; repeat <= repeats; repeat++) {
-    const start = found.length > 0 ? (found[0] as number) : from
-    found.push(await bisect(options, repeat, start, found.length > 0 ? 1.25 : 2, steps))
+    const first = found[0] ?? 0
+    found.push(await bisect(options, repeat, first > 0 ? first : from, first > 0 ? 1.25 : 2, steps))
   }
   found.sort((a, b) => a - b)
   const rate = median(found)
@@ -81,6 +83,8 @@ async function bisect(
     else high = rate
     if (low >= most) return most
     if (high <= LOWEST) return 0
+    // A machine too busy to send a sixteenth of the rate will not be less so at a hundredth.
+    if (low === 0 && steps.slice(-HOPELESS).filter((past) => past.why !== undefined).length === HOPELESS) return 0
     // Below the first rate and above it alike: away from what is known, until the other side is known too.
     if (low === 0) rate = Math.max(LOWEST, high / step)
     else if (high === Number.POSITIVE_INFINITY) rate = Math.min(most, low * step)

@@ -50,6 +50,12 @@ describe('the search for the highest rate', () => {
     expect(found.steps.some((step) => step.why !== undefined)).toBe(false)
   })
 
+  it('gives up where the generator keeps its schedule at no rate', async () => {
+    const found = await search(() => ({ us: 1, invalid: 'the schedule was not kept' }), { repeats: 1 })
+    expect(found.rate).toBe(0)
+    expect(found.steps.map((step) => step.rate)).toEqual([100, 50, 25, 12.5])
+  })
+
   it('is 0 where no rate keeps the limit, and no more than is allowed', async () => {
     expect((await search(() => ({ us: 20_000 }))).rate).toBe(0)
     expect((await search(() => ({ us: 1 }), { most: 300 })).rate).toBe(300)

@@ -198,10 +198,10 @@ export class SlaMonitor {
     }
   }
 
-  /** Good and total events of an objective over its window. */
+  /** Good and total events of an objective over its window, from when events are known. */
   history(objective: string, parts: number): { at: number; good: number; total: number }[] {
     const meter = this.#meters.find((each) => each.objective.name === objective)
-    return meter?.history(this.#timeline.now(), parts) ?? []
+    return meter?.history(this.#since, this.#timeline.now(), parts) ?? []
   }
 
   /** Models of this environment that are measured. */

@@ -94,10 +94,12 @@ export class ObjectiveMeter {
     return { ...status, compliance: 1 - errorRatio(events), budgetLeft: left, state }
   }
 
-  /** Good and total events over the objective's window, oldest first. */
-  history(now: number, parts: number): { at: number; good: number; total: number }[] {
+  /** Good and total events over the objective's window, oldest first, but nothing from before `since`. */
+  history(since: number, now: number, parts: number): { at: number; good: number; total: number }[] {
     const wall = (at: number): number => this.#timeline.wall(at)
-    return this.#series.parts(this.#start(now), now, parts).map((part) => ({ ...part, at: wall(part.at) }))
+    return this.#series
+      .parts(Math.max(since, this.#start(now)), now, parts)
+      .map((part) => ({ ...part, at: wall(part.at) }))
   }
 
   state(): MeterState {

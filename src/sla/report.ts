@@ -22,9 +22,10 @@ const WORDS: Readonly<Record<Stage, string>> = {
   total: 'in total',
 }
 
-/** What was promised, what was delivered, and where the time went. `models`: those whose figures belong to it. */
+/** What was promised, what was delivered, and where the time of the models went that something is promised of. */
 export function slaReport(monitor: SlaMonitor, models: readonly Model[]): SlaReport {
   const status = monitor.status()
+  const promised = new Set(status.objectives.map(({ objective }) => objective.indicator.model))
   return {
     schema: SLA_SCHEMA,
     at: status.at,
@@ -36,7 +37,9 @@ export function slaReport(monitor: SlaMonitor, models: readonly Model[]): SlaRep
       delivered: deliveredOf(each),
       history: monitor.history(each.objective.name, PARTS),
     })),
-    models: models.map((model) => modelPart(model, thresholdMs(status.objectives, model.name))),
+    models: models
+      .filter(({ name }) => promised.has(name))
+      .map((model) => modelPart(model, thresholdMs(status.objectives, model.name))),
   }
 }
 

@@ -5,22 +5,23 @@ module.exports = {
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'runtime-is-the-bottom',
-      comment: 'The runtime knows nothing of repositories, servers and command lines.',
+      comment:
+        'The runtime, and the explanations of its slow requests, know nothing of repositories, servers and command lines.',
       severity: 'error',
-      from: { path: '^src/runtime/' },
-      to: { path: '^src/', pathNot: '^src/runtime/' },
+      from: { path: '^src/(runtime|flight)/' },
+      to: { path: '^src/', pathNot: '^src/(runtime|flight)/' },
     },
     {
       name: 'repository-below-front-ends',
       severity: 'error',
       from: { path: '^src/repository/' },
-      to: { path: '^src/', pathNot: '^src/(repository|runtime)/' },
+      to: { path: '^src/', pathNot: '^src/(repository|runtime|flight)/' },
     },
     {
       name: 'load-below-front-ends',
       severity: 'error',
       from: { path: '^src/load/' },
-      to: { path: '^src/', pathNot: '^src/(load|repository|runtime)/' },
+      to: { path: '^src/', pathNot: '^src/(load|repository|runtime|flight)/' },
     },
     {
       name: 'nobody-imports-the-command-line',
@@ -38,7 +39,7 @@ module.exports = {
       name: 'library-loads-no-server',
       comment: "import 'subten' must not pay for a web server, an image decoder or a command-line parser.",
       severity: 'error',
-      from: { path: '^src/(runtime|repository|load|index\\.ts|testing\\.ts)' },
+      from: { path: '^src/(runtime|flight|repository|load|index\\.ts|testing\\.ts)' },
       to: { path: 'node_modules/(fastify|sharp|prom-client|commander)/' },
     },
     {

@@ -1,5 +1,6 @@
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Explanation } from './flight/types.js'
 import { STORAGE, type TensorData } from './runtime/datatype.js'
 import { SubtenError } from './runtime/errors.js'
 import { type RequestCounts, STAGES, type Stage, type StageSummary, type Stats } from './runtime/stats.js'
@@ -242,6 +243,15 @@ class FakeModel implements Model {
     this.#counts = { ...zeroCounts(), submitted: inFlight, inFlight }
     this.#rows = 0
     this.#stages = newHistograms()
+  }
+
+  /** Nothing is slow here. */
+  explain(): undefined {
+    return undefined
+  }
+
+  slowRequests(): Explanation[] {
+    return []
   }
 
   share(): ShareToken {

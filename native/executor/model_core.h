@@ -13,6 +13,7 @@
 #include "engines/engine.h"
 #include "executor/batch.h"
 #include "executor/port.h"
+#include "flight/flight_recorder.h"
 #include "memory/slab.h"
 #include "queue/descriptor.h"
 #include "queue/inbox.h"
@@ -36,7 +37,8 @@ struct CoreOptions {
   WakeMode wake = WakeMode::kAuto;
   uint64_t memory_bytes = uint64_t{64} << 20;
   uint32_t max_queue_size = 4096;
-  bool poison = false;  // debug: fill released memory with 0xDB
+  int64_t slow_limit_ns = 0;  // see FlightRecorder::set_limit()
+  bool poison = false;        // debug: fill released memory with 0xDB
   bool decoupled = false;
   std::string info;   // JSON that attach() hands to other environments
   std::string label;  // model and engine, for notes to people
@@ -141,6 +143,9 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
     int64_t since_ns = 0;
   };
   Running running() const noexcept;
+  FlightRecorder& flight() noexcept { return flight_; }
+  // What instances did between submit and dispatch of a request, and what its batch was: fills that part of it in.
+  void add_neighbours(uint64_t batch, SlowRequest* request) const noexcept;
 
   // Submitting: admission, then the inbox and a wake. `kOk` means that the request will end.
   Code admit(uint32_t level) noexcept;
@@ -253,6 +258,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::shared_ptr<ModelCore> self_;   // asynchronous engines: while there are ports; synchronous: the threads hold it
   std::atomic<uint32_t> closing_{0};  // ports that are closed and not reaped yet
   PortCounts retired_counts_;
+  FlightRecorder flight_;
   std::string share_id_;
 
   alignas(64) std::atomic<int64_t> think_ns_{INT64_MAX};

@@ -7,6 +7,7 @@
 
 #include <node_api.h>
 
+#include <atomic>
 #include <cstdint>
 
 namespace subten {
@@ -38,6 +39,9 @@ class LoopWake {
   // Until the owner says kStop, the loop does not sleep, and the owner looks in each of its turns.
   void poll() noexcept;
 
+  // Number of the loop in HostWatch, which measures how long its turns are.
+  uint32_t number() const noexcept { return number_; }
+
   // No send() is under way and none will come. The object deletes itself when the loop has let go of it.
   void close() noexcept;
 
@@ -47,6 +51,7 @@ class LoopWake {
   static void fired(void* async);
   static void turned(void* check);
   static void idled(void*) {}
+  static void begins(void* prepare);
   static void closed(void* handle);
   static void env_ends(napi_async_cleanup_hook_handle hook, void* self);
   bool initialise(uv_loop_s* loop) noexcept;
@@ -61,7 +66,11 @@ class LoopWake {
   void* async_ = nullptr;
   void* check_ = nullptr;
   void* idle_ = nullptr;
-  uint32_t open_ = 0;  // handles that the loop has not let go of
+  void* prepare_ = nullptr;  // counts turns
+  uv_loop_s* loop_ = nullptr;
+  uint32_t number_ = 0;
+  std::atomic<uint64_t> turns_{0};  // written by the loop, read by HostWatch
+  uint32_t open_ = 0;               // handles that the loop has not let go of
   bool polling_ = false;
   bool closing_ = false;
 };

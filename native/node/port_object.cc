@@ -65,6 +65,7 @@ Napi::Value PortObject::create(Napi::Env env, const std::shared_ptr<ModelCore>& 
   }
   *status = Port::create(core, wake, self, &self->port_);
   if (!status->is_ok()) return env.Undefined();
+  self->port_->set_loop(self->loop_wake_->number());
   self->slab_ = core->slab_pointer();
   self->end_ = core->end();
   return make_port_object(env, self);

@@ -38,6 +38,7 @@ const OWN_OPTIONS = new Set([
   'wake',
   'slo',
   'memoryMb',
+  'slowMs',
   'maxQueueSize',
   'whenFull',
   'debug',

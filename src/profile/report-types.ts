@@ -1,4 +1,4 @@
-import type { Stats, StageSummaries } from '../runtime/stats.js'
+import type { StageSummaries, Stats } from '../runtime/stats.js'
 
 /** Version of the JSON form that {@link ProfileReport} has; another number when a reader would misread it. */
 export const PROFILE_SCHEMA = 'subten.profile/1'

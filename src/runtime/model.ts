@@ -1,5 +1,8 @@
 import './dispose.js'
-import type { NativePort } from './binding.js'
+import { FlightLog } from '../flight/flight-log.js'
+import { watchGc } from '../flight/gc-watch.js'
+import type { Explanation } from '../flight/types.js'
+import { addon, type NativePort } from './binding.js'
 import { budgetLeft } from './deadline.js'
 import { inferTraced, streamTraced, traceInfer, traceStream } from './diagnostics.js'
 import { SubtenError } from './errors.js'
@@ -56,7 +59,8 @@ export class NativeModel implements Model {
   readonly #info: ModelInfo
   readonly #port: Port
   readonly #claims: Claims
-  readonly #unwatch: () => void
+  readonly #flight: FlightLog
+  readonly #unwatch: (() => void)[]
   #closing: Promise<void> | undefined
 
   /** `open` makes the native port; it is given what to call when completions may be waiting. */
@@ -77,7 +81,8 @@ export class NativeModel implements Model {
     this.#port = new Port(native, info.inputs, info.outputs, info.maxBatchSize, info.attributes === true)
     target = new WeakRef(this.#port)
     this.#claims = new Claims(this.#port, info.name, info.inputs, info.maxBatchSize)
-    this.#unwatch = watchEventLoop()
+    this.#flight = flightLog(info, this.#port)
+    this.#unwatch = [watchEventLoop(), watchGc()]
   }
 
   labels(output: string): readonly string[] | undefined {
@@ -185,6 +190,14 @@ export class NativeModel implements Model {
     this.#port.native.resetStats()
   }
 
+  explain(id: string): Explanation | undefined {
+    return this.#flight.explain(id)
+  }
+
+  slowRequests(): Explanation[] {
+    return this.#flight.slowRequests()
+  }
+
   share(): ShareToken {
     if (this.#closing !== undefined) throw this.#closedError()
     return { subten: 1, id: this.#port.native.share() }
@@ -209,7 +222,8 @@ export class NativeModel implements Model {
     this.#port.beginClosing()
     await this.#port.idle()
     this.#claims.releaseAll()
-    this.#unwatch()
+    this.#flight.close()
+    for (const unwatch of this.#unwatch) unwatch()
     if (await this.#port.close()) return
     process.emitWarning(
       `model '${this.name}' is closed, but its engine (${this.engine}) has not returned from a run for 5 s: the run keeps its thread and its memory until it returns`,
@@ -231,4 +245,15 @@ export class NativeModel implements Model {
   #closedError(): SubtenError {
     return new SubtenError('MODEL_CLOSED', `model '${this.name}' is closed`)
   }
+}
+
+/** On its own: the port holds what it makes, and would hold the model as well. */
+function flightLog(info: ModelInfo, port: Port): FlightLog {
+  const { dynamic_batching: batching } = info.config as { dynamic_batching?: { max_queue_delay_microseconds?: number } }
+  const native = addon()
+  const attribution = { delays: (batching?.max_queue_delay_microseconds ?? 0) > 0, cpus: native.cpus().used }
+  const model = { name: info.name, version: info.version, attribution }
+  const log = new FlightLog(port.native, () => native.hostWatch(), model, port.ids)
+  port.onSlow = () => log.onKept()
+  return log
 }

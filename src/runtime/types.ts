@@ -1,3 +1,4 @@
+import type { Explanation } from '../flight/types.js'
 import type { Datatype, NumericData, TensorData } from './datatype.js'
 import type { BatchReason, Stats } from './stats.js'
 import type { Tensor } from './tensor.js'
@@ -164,6 +165,8 @@ export interface LoadOptions {
   memoryMb?: number
   /** Requests that may be queued; 4096 by default. */
   maxQueueSize?: number
+  /** Requests that take longer, milliseconds, are kept for `slowRequests()`; by default those above the 99th percentile. */
+  slowMs?: number
   whenFull?: 'reject' | 'wait'
   debug?: boolean
   parameters?: { readonly [name: string]: string | number | boolean }
@@ -261,6 +264,13 @@ export interface Model extends AsyncDisposable {
   tryClaim(options?: Omit<ClaimOptions, 'signal'>): Slot | null
   stats(): Stats
   resetStats(): void
+  /**
+   * Why the request with this `id` took as long as it did; undefined where it was not slow, or is not kept any more. What
+   * is known of a pause of the garbage collector or of the host comes up to 100 ms after the request.
+   */
+  explain(id: string): Explanation | undefined
+  /** The slow requests that are kept, slowest first: at most the last 512 and the four slowest of each of ten minutes. */
+  slowRequests(): Explanation[]
   share(): ShareToken
   ref(): this
   unref(): this

@@ -1,6 +1,5 @@
 import {
   constants,
-  type PerformanceEntry,
   PerformanceObserver,
   type PerformanceObserverEntryList,
 } from 'node:perf_hooks'

@@ -35,7 +35,7 @@ Status ModelCore::create(std::unique_ptr<EngineModel> model, CoreOptions options
     Status status = core->prepare();
     if (!status.is_ok()) return status;
     process_state().timekeeper.add(core.get());
-    process_state().host.add(&core->flight_);
+    if (core->options_.slow_limit_ns >= 0) process_state().host.add(&core->flight_);
     *out = std::move(core);
     return Status::ok();
   } catch (...) {

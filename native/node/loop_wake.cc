@@ -47,7 +47,7 @@ LoopWake* of(const void* handle) { return static_cast<LoopWake*>(uv_handle_get_d
 
 }  // namespace
 
-LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner) noexcept {
+LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner, bool watched) noexcept {
   uv_loop_s* loop = nullptr;
   napi_value name;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
@@ -58,7 +58,7 @@ LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner) noexc
   if (self == nullptr) return nullptr;
   self->env_ = env;
   self->owner_ = owner;
-  if (self->initialise(loop) && napi_add_async_cleanup_hook(env, env_ends, self, &self->cleanup_) == napi_ok &&
+  if (self->initialise(loop, watched) && napi_add_async_cleanup_hook(env, env_ends, self, &self->cleanup_) == napi_ok &&
       napi_create_reference(env, on_wake, 1, &self->on_wake_) == napi_ok &&
       napi_async_init(env, nullptr, name, &self->context_) == napi_ok) {
     return self;
@@ -72,7 +72,7 @@ LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner) noexc
 }
 
 // A handle that was initialised is freed by the loop only.
-bool LoopWake::initialise(uv_loop_s* loop) noexcept {
+bool LoopWake::initialise(uv_loop_s* loop, bool watched) noexcept {
   const auto take = [this](void** field, void* memory) {
     uv_handle_set_data(memory, this);
     uv_unref(memory);
@@ -95,6 +95,7 @@ bool LoopWake::initialise(uv_loop_s* loop) noexcept {
   take(&idle_, idle);
   uv_prepare_init(loop, prepare);
   take(&prepare_, prepare);
+  if (!watched) return true;
   uv_prepare_start(prepare, begins);
   loop_ = loop;
   number_ = process_state().host.watch_loop(loop, idle_time, &turns_, static_cast<int>(::syscall(SYS_gettid)));
@@ -115,7 +116,7 @@ void LoopWake::poll() noexcept {
 void LoopWake::close() noexcept {
   if (closing_) return;
   closing_ = true;
-  process_state().host.leave_loop(loop_, &turns_);
+  if (loop_ != nullptr) process_state().host.leave_loop(loop_, &turns_);
   for (void* handle : {async_, check_, idle_, prepare_}) uv_close(handle, closed);
 }
 

@@ -28,7 +28,8 @@ class LoopWake {
 
   // `on_wake` is called, as a callback of the event loop, some time after each send(); sends that come before that are
   // one. Does not keep the process alive until hold(true). Null: the environment refused.
-  static LoopWake* create(napi_env env, napi_value on_wake, Owner* owner) noexcept;
+  // `watched`: HostWatch looks at the loop.
+  static LoopWake* create(napi_env env, napi_value on_wake, Owner* owner, bool watched) noexcept;
 
   // Any thread, until close().
   void send() noexcept;
@@ -54,7 +55,7 @@ class LoopWake {
   static void begins(void* prepare);
   static void closed(void* handle);
   static void env_ends(napi_async_cleanup_hook_handle hook, void* self);
-  bool initialise(uv_loop_s* loop) noexcept;
+  bool initialise(uv_loop_s* loop, bool watched) noexcept;
   void call() noexcept;
 
   napi_env env_ = nullptr;

@@ -77,16 +77,16 @@ export class FlightLog {
     }
   }
 
-  #lookAtSlowest(): void {
+  #lookAtSlowest(last = false): void {
     if (this.#closed) return
     const records = decodeSlow(this.#native.slowRequests(this.#looked))
     this.#looked = records.at(-1)?.sequence ?? this.#looked
     records.sort((a, b) => totalNs(b) - totalNs(a))
-    this.#explain(records.slice(0, A_PERIOD))
+    this.#explain(records.slice(0, A_PERIOD), last)
   }
 
-  /** Explains what is not explained yet. */
-  #explain(records: readonly SlowRecord[]): Map<number, Explanation> {
+  /** Explains what is not explained yet; `last`: nothing more will be known of them. */
+  #explain(records: readonly SlowRecord[], last = false): Map<number, Explanation> {
     const found = new Map<number, Explanation>()
     let host: HostSeen | undefined
     let now = 0
@@ -99,7 +99,7 @@ export class FlightLog {
           host = { ...decodeHost(seen), pauses: gcPauses() }
         }
         explanation = explained(record, host, this.#model, this.#ids.get(record.sequence), now)
-        if (now - record.resolved >= SETTLED_NS) keep(this.#explained, record.sequence, explanation)
+        if (last || now - record.resolved >= SETTLED_NS) keep(this.#explained, record.sequence, explanation)
       }
       found.set(record.sequence, explanation)
     }
@@ -127,7 +127,7 @@ export class FlightLog {
   close(): void {
     if (this.#closed) return
     clearTimeout(this.#timer)
-    this.#lookAtSlowest()
+    this.#lookAtSlowest(true)
     this.#closed = true
   }
 }

@@ -1,8 +1,4 @@
-import {
-  constants,
-  PerformanceObserver,
-  type PerformanceObserverEntryList,
-} from 'node:perf_hooks'
+import { constants, PerformanceObserver, type PerformanceObserverEntryList } from 'node:perf_hooks'
 import type { GcPause } from './timeline.js'
 
 /** Pauses that are kept. */

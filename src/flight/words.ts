@@ -49,5 +49,6 @@ const MOST = 4
 /** `11.4 ms: 6.1 garbage collection, 3.2 behind batch 812 (waited for deadline)`. */
 export function sentence(totalMs: number, causes: readonly Cause[]): string {
   const told = causes.filter(({ ms: each }, i) => i === 0 || each >= SMALL * totalMs).slice(0, MOST)
-  return `${totalMs.toFixed(1)} ms: ${told.map((cause) => `${cause.ms.toFixed(1)} ${cause.detail}`).join(', ')}`
+  const parts = told.map((cause) => `${cause.ms.toFixed(1)} ${cause.detail}`).join(', ')
+  return `${totalMs.toFixed(1)} ms${parts && `: ${parts}`}`
 }

@@ -18,7 +18,7 @@ export function checkOptions(options: LoadOptions): void {
     throw wrong('whenFull', "must be 'reject' or 'wait'")
   }
   const { memoryMb, maxQueueSize, slowMs } = options
-  if (slowMs !== undefined && !(typeof slowMs === 'number' && slowMs > 0 && slowMs <= 1e9)) {
+  if (slowMs !== undefined && !(typeof slowMs === 'number' && slowMs > 0)) {
     throw wrong('slowMs', 'must be a number of milliseconds above 0')
   }
   if (memoryMb !== undefined && !(typeof memoryMb === 'number' && memoryMb > 0 && memoryMb <= 65536)) {
@@ -74,7 +74,7 @@ export function coreOptions(config: ModelConfig, options: LoadOptions, facts: Co
     wake: WAKE[options.wake ?? 'auto'],
     memoryBytes: Math.ceil((options.memoryMb ?? 64) * 1024 * 1024),
     maxQueueSize: options.maxQueueSize ?? DEFAULT_QUEUE,
-    slowLimitUs: (options.slowMs ?? 0) * 1000,
+    slowLimitUs: options.slowMs === Number.POSITIVE_INFINITY ? -1 : (options.slowMs ?? 0) * 1000,
     debug: options.debug === true,
     ...kept,
   }

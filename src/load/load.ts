@@ -179,6 +179,7 @@ async function openCore(
     config: config as unknown as Record<string, unknown>,
     whenFull: options.whenFull ?? 'reject',
     decoupled,
+    ...(options.slowMs === Number.POSITIVE_INFINITY && { recorded: false }),
     ...(facts && { attributes: true }),
   }
   const native = coreOptions(config, options, {

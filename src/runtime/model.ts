@@ -41,6 +41,8 @@ export interface ModelInfo {
   readonly config: Readonly<Record<string, unknown>>
   readonly whenFull: 'reject' | 'wait'
   readonly decoupled: boolean
+  /** False: no slow request is kept, and what would explain them is not watched. */
+  readonly recorded?: boolean
   /** Whether the engine takes request ids, sequences and parameters. */
   readonly attributes?: boolean
 }
@@ -82,7 +84,7 @@ export class NativeModel implements Model {
     target = new WeakRef(this.#port)
     this.#claims = new Claims(this.#port, info.name, info.inputs, info.maxBatchSize)
     this.#flight = flightLog(info, this.#port)
-    this.#unwatch = [watchEventLoop(), watchGc()]
+    this.#unwatch = [watchEventLoop(), ...(info.recorded === false ? [] : [watchGc()])]
   }
 
   labels(output: string): readonly string[] | undefined {

@@ -165,7 +165,10 @@ export interface LoadOptions {
   memoryMb?: number
   /** Requests that may be queued; 4096 by default. */
   maxQueueSize?: number
-  /** Requests that take longer, milliseconds, are kept for `slowRequests()`; by default those above the 99th percentile. */
+  /**
+   * Requests that take longer, milliseconds, are kept for `slowRequests()`; by default those above the 99th percentile.
+   * `Infinity`: none, and nothing is watched that would explain them.
+   */
   slowMs?: number
   whenFull?: 'reject' | 'wait'
   debug?: boolean

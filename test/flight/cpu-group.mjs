@@ -20,7 +20,8 @@ export function cpuGroup() {
     const folder = join(parent, `subten-flight-${process.pid}`)
     try {
       mkdirSync(folder)
-      if (!existsSync(join(folder, 'cpu.max')) && !existsSync(join(folder, 'cpu.cfs_quota_us'))) throw new Error('no cpu')
+      if (!existsSync(join(folder, 'cpu.max')) && !existsSync(join(folder, 'cpu.cfs_quota_us')))
+        throw new Error('no cpu')
       return new CpuGroup(folder)
     } catch {
       try {

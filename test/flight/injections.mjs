@@ -75,9 +75,8 @@ async function blocked(random) {
 async function slowBatch(random) {
   const every = 12
   const slowUs = Math.round((SLOW_MS + 1 + random() * 50) * 1000)
-  let sent = 0
+  let sent = 40 // by echo()
   const model = await echo({}, 300 + random() * 1500, { slow_every: every, slow_us: slowUs })
-  sent = 40 + 0 // those of echo()
   return {
     model,
     cause: 'slow-batch',
@@ -118,7 +117,9 @@ async function hog(random, { cpus }) {
     [0, 1].map(() => spawn('taskset', ['-c', String(cpu), 'sh', '-c', 'kill -STOP $$; while :; do :; done'])),
   )
   await sleep(100)
-  const signal = (name) => hogs.forEach((each) => each.kill(name))
+  const signal = (name) => {
+    for (const each of hogs) each.kill(name)
+  }
   return {
     model,
     cause: 'cpu-contention',

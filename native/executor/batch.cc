@@ -13,7 +13,8 @@
 namespace subten {
 namespace {
 
-constexpr int64_t kWorthMeasuringNs = 250'000;
+constexpr int64_t kWorthMeasuringNs = 250'000;  // of a request
+constexpr int64_t kMeasureEveryNs = 500'000;
 constexpr int64_t kMeterAgeNs = 5'000'000;
 
 }  // namespace
@@ -289,7 +290,7 @@ void Batch::done(Status status) noexcept {
 }
 
 // For the flight recorder, before the requests end: whoever finds one of them slow looks for its batch. What the thread
-// has used is read where that costs less than a hundredth of what the first request waited.
+// has used takes a few microseconds to read, so that is done for long waits only, and not for each of many short runs.
 void Batch::log() noexcept {
   FlightRecorder& flight = core_->flight();
   if (flight.limit_ns() < 0) return;
@@ -303,7 +304,7 @@ void Batch::log() noexcept {
                    .reason = static_cast<uint32_t>(reason_),
                    .instance = index_,
                    .usual_ns = flight.rows.usual_ns(total_rows_)};
-  if (core_->engine_model().completion() == Completion::kSync &&
+  if (core_->engine_model().completion() == Completion::kSync && end_ns_ - meter_.read_ns() >= kMeasureEveryNs &&
       end_ns_ - core_->descriptor(slots_[0]).submit_ns >= kWorthMeasuringNs) {
     const ThreadUse use = meter_.read(end_ns_);
     entry.measured_ns = use.since_ns;

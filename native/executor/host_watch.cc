@@ -15,13 +15,15 @@ namespace subten {
 namespace {
 
 constexpr int64_t kMs = 1'000'000;
-constexpr int64_t kBusyPeriodNs = 2 * kMs;
-constexpr int64_t kIdlePeriodNs = 10 * kMs;
+// A look costs 20 to 30 µs on a virtual machine, nearly all of it the waking up.
+constexpr int64_t kBusyPeriodNs = 5 * kMs;
+constexpr int64_t kIdlePeriodNs = 20 * kMs;
 constexpr int64_t kStaysBusyNs = 1'000 * kMs;
 constexpr int64_t kSamplePeriodNs = 100 * kMs;
 constexpr int64_t kFindPeriodNs = 10'000 * kMs;  // the process may be put into another cgroup
 constexpr int64_t kLateNs = kMs / 2;
-constexpr int64_t kTurnNs = kMs;  // turns that take longer on average are a stall
+constexpr int64_t kStallNs = kMs;
+constexpr int64_t kTurnNs = kMs / 4;  // a loop is not still while its turns are shorter on average
 
 }  // namespace
 
@@ -120,7 +122,7 @@ void HostWatch::look_at(Loop* loop, int64_t now_ns) noexcept {
   const int64_t delay = loop->delay_ns < 0 ? 0 : loop->delay_ns - delayed;
   LoopStall& stall = loop->stall;
   const bool on = stall.end_ns != 0;
-  const bool still = turns <= 1 ? busy >= kTurnNs : busy / turns >= kTurnNs;
+  const bool still = busy >= kStallNs && (turns <= 1 || busy / turns >= kTurnNs);
   if (still && on && turns <= 1) {
     stall.end_ns = slept > 0 ? looked + busy : now_ns;
     stall.delay_ns += delay;

@@ -2,7 +2,7 @@
 // late a sleeper wakes, when the event loops stand still or have no processor, and when the cgroup's CPU quota is used
 // up. What it saw is kept in rings; a slow request is laid over them (src/flight).
 //
-// It looks every 2 ms while batches run and every 10 ms otherwise, at 2 to 4 µs a look.
+// It looks every 5 ms while batches run and every 20 ms otherwise.
 #pragma once
 
 #include <array>

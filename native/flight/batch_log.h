@@ -56,9 +56,8 @@ class BatchLog {
     // release, each: a reader that sees one of them sees the version above as well, and drops what it has.
     for (size_t i = 0; i < words.size(); ++i) entry.words[i].store(words[i], std::memory_order_release);
     entry.version.store(batch.number, std::memory_order_release);  // pairs with read()
-    uint64_t latest = latest_.load(std::memory_order_relaxed);
-    while (latest < batch.number && !latest_.compare_exchange_weak(latest, batch.number, std::memory_order_relaxed)) {
-    }
+    // Not exchanged: where two write at once it may be the lower number until the next batch.
+    if (latest_.load(std::memory_order_relaxed) < batch.number) latest_.store(batch.number, std::memory_order_relaxed);
   }
 
   // False when the batch is not there (any more).
@@ -74,7 +73,7 @@ class BatchLog {
     return true;
   }
 
-  // The highest number that was written; 0: none.
+  // About the highest number that was written; 0: none.
   uint64_t latest() const noexcept { return latest_.load(std::memory_order_relaxed); }
 
  private:

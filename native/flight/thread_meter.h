@@ -24,6 +24,8 @@ class ThreadMeter {
 
   // Since the reading before, which the next one starts from; the first one has nothing to say.
   ThreadUse read(int64_t now_ns) noexcept;
+  // When it was last read; 0: never.
+  int64_t read_ns() const noexcept { return last_.since_ns; }
   // Only begins anew, unless the last reading is younger than `age_ns`.
   void refresh(int64_t now_ns, int64_t age_ns) noexcept {
     if (now_ns - last_.since_ns >= age_ns) read(now_ns);

@@ -17,7 +17,7 @@ export interface Attribution {
 const SPREAD = 0.2
 const SPREAD_NS = 200_000
 /** The watching thread looks this often while nothing runs: what it sees may have begun so much earlier. */
-const LOOK_NS = 10e6
+const LOOK_NS = 20e6
 /** How exactly a turn of the event loop is known. */
 const EDGE_NS = 1e6
 

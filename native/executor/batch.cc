@@ -14,7 +14,7 @@ namespace subten {
 namespace {
 
 constexpr int64_t kWorthMeasuringNs = 250'000;  // of a request
-constexpr int64_t kMeasureEveryNs = 500'000;
+constexpr int64_t kMeasureEveryNs = 2'000'000;
 constexpr int64_t kMeterAgeNs = 5'000'000;
 
 }  // namespace

@@ -414,7 +414,8 @@ void Port::keep_if_slow(uint32_t index, Phase phase, int64_t resolved_ns) noexce
   const int64_t total = resolved_ns - nanoseconds_of(h.submit_ns);
   const bool above = slow_.observe(total);
   if (limit < 0 || (phase == Phase::kResult && (limit == 0 ? !above : total < limit))) return;
-  if (!flight.slow.wants(total, resolved_ns)) return;
+  const int64_t a_second = limit == 0 ? SlowLog::kASecond : SlowLog::kASecondAsked;
+  if (!flight.slow.wants(total, resolved_ns, a_second)) return;
   SlowRequest request;
   request.slot = h.slot;
   request.generation = h.generation;

@@ -49,20 +49,23 @@ class SlowLog {
   static constexpr uint32_t kRecent = 512;
   static constexpr uint32_t kMinutes = 10;
   static constexpr uint32_t kAMinute = 4;
-  // Requests that may be kept in a second, beside those that are the slowest of their minute.
-  static constexpr int64_t kASecond = 500;
+  // Requests that may be kept in a second, beside those that are the slowest of their minute: where the limit is the
+  // recorder's own, and where somebody has set one.
+  static constexpr int64_t kASecond = 100;
+  static constexpr int64_t kASecondAsked = 1000;
   static constexpr int64_t kBurst = 256;
 
   bool initialise() noexcept { return entries_.map(kRecent + kMinutes * kAMinute); }
 
   // Environments, at a request that is slow: whether there is room for one that took `total_ns`. Never waits.
-  bool wants(int64_t total_ns, int64_t now_ns) noexcept {
+  bool wants(int64_t total_ns, int64_t now_ns, int64_t a_second = kASecond) noexcept {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return false;
     tokens_ = std::min(kBurst * kTokenNs, tokens_ + (now_ns - refilled_ns_));
     refilled_ns_ = now_ns;
-    if (tokens_ >= kTokenNs) {
-      tokens_ -= kTokenNs;
+    const int64_t price = 1'000'000'000 / a_second;
+    if (tokens_ >= price) {
+      tokens_ -= price;
       return true;
     }
     return total_ns > slowest_of_minute(now_ns, nullptr);
@@ -87,7 +90,7 @@ class SlowLog {
   }
 
  private:
-  static constexpr int64_t kTokenNs = 1'000'000'000 / kASecond;
+  static constexpr int64_t kTokenNs = 1'000'000'000 / kASecond;  // the bucket holds kBurst of these
 
   // The least of those that are kept of the minute, and its place; 0 where one is free. With the lock.
   int64_t slowest_of_minute(int64_t now_ns, uint32_t* place) noexcept {

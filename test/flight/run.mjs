@@ -72,7 +72,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { cases, skipped, isolated } = await inject({ count, seed, only, onCase })
   console.log(confusion(cases))
   for (const cause of new Set(cases.map(({ expected }) => expected))) {
-    console.log(`${cause}, for example: ${cases.find(({ expected, first }) => expected === cause && first === cause)?.text}`)
+    console.log(
+      `${cause}, for example: ${cases.find(({ expected, first }) => expected === cause && first === cause)?.text}`,
+    )
   }
   for (const { expected, text } of wrong.slice(0, 20)) console.log(`wrong (${expected}): ${text}`)
   for (const { name, skipped: why } of skipped) console.log(`left out: ${name}: ${why}`)

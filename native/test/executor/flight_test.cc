@@ -58,6 +58,7 @@ TEST(Flight, requests_that_expire_or_fail_are_kept_however_fast_they_were) {
   Fixture fixture(batching(1), {{"busy_us", "20000"}, {"fail_every", "1"}});
   Client client(fixture.core);
   ASSERT_EQ(client.submit(1, {}), Code::kOk);
+  while (fixture.core->running().batches == 0) std::this_thread::sleep_for(100us);
   Submission soon;
   soon.deadline_in_ns = 2'000'000;
   ASSERT_EQ(client.submit(2, soon), Code::kOk);

@@ -1,3 +1,4 @@
+export type { Cause, CauseKind, Explanation } from './flight/types.js'
 export { load } from './load/load.js'
 export { openRepository } from './load/open-repository.js'
 export type { Progress as ProfileProgress } from './profile/generator.js'

@@ -1,5 +1,6 @@
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Explanation } from './flight/types.js'
 import { STORAGE, type TensorData } from './runtime/datatype.js'
 import { SubtenError } from './runtime/errors.js'
 import { MEASURED, type Measured, noContract, type SlaBinding } from './runtime/measured.js'
@@ -275,6 +276,15 @@ class FakeModel implements Model {
   off<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this {
     this.#listeners.off(event, listener)
     return this
+  }
+
+  /** Nothing is slow here. */
+  explain(): undefined {
+    return undefined
+  }
+
+  slowRequests(): Explanation[] {
+    return []
   }
 
   share(): ShareToken {

@@ -11,6 +11,13 @@
 #include "metrics/clock.h"
 
 namespace subten {
+namespace {
+
+constexpr int64_t kWorthMeasuringNs = 250'000;  // of a request
+constexpr int64_t kMeasureEveryNs = 2'000'000;
+constexpr int64_t kMeterAgeNs = 5'000'000;
+
+}  // namespace
 
 Batch::Batch(ModelCore* core, uint32_t index, std::unique_ptr<EngineInstance> instance)
     : core_(core), index_(index), instance_(std::move(instance)) {
@@ -132,6 +139,7 @@ void Batch::run() noexcept {
   ProcessState& state = process_state();
   state.spin.computing(1);
   // relaxed: figures for whoever looks from outside.
+  running_number_.store(sync_port_ == nullptr ? ticket_ + 1 : 0, std::memory_order_relaxed);
   running_since_.store(dispatch_ns_, std::memory_order_relaxed);
   note_.begin(static_cast<uint32_t>(slots_.size()));
   enter_engine(instance_.get(), &note_);
@@ -271,6 +279,7 @@ void Batch::done(Status status) noexcept {
   counts.rows.fetch_add(total_rows_, std::memory_order_relaxed);
   counts.by_reason[static_cast<size_t>(reason_)].fetch_add(1, std::memory_order_relaxed);
   if (in_place_) counts.in_place.fetch_add(1, std::memory_order_relaxed);
+  log();
   if (core_->options().batch.preserve_ordering) {
     core->end_in_order(this);
   } else {
@@ -278,6 +287,38 @@ void Batch::done(Status status) noexcept {
     if (async) core->give_back(this);  // model: batch.done
   }
   if (async) core->leave();
+}
+
+// For the flight recorder, before the requests end: whoever finds one of them slow looks for its batch. What the thread
+// has used takes a few microseconds to read, so that is done for long waits only, and not for each of many short runs.
+void Batch::log() noexcept {
+  FlightRecorder& flight = core_->flight();
+  if (flight.limit_ns() < 0) return;
+  const int64_t start = start_ns_ == 0 ? dispatch_ns_ : start_ns_;
+  BatchEntry entry{.number = ticket_ + 1,
+                   .dispatch_ns = dispatch_ns_,
+                   .start_ns = start,
+                   .end_ns = end_ns_,
+                   .rows = total_rows_,
+                   .requests = request_count(),
+                   .reason = static_cast<uint32_t>(reason_),
+                   .instance = index_,
+                   .usual_ns = flight.rows.usual_ns(total_rows_)};
+  if (core_->engine_model().completion() == Completion::kSync && end_ns_ - meter_.read_ns() >= kMeasureEveryNs &&
+      end_ns_ - core_->descriptor(slots_[0]).submit_ns >= kWorthMeasuringNs) {
+    const ThreadUse use = meter_.read(end_ns_);
+    entry.measured_ns = use.since_ns;
+    entry.cpu_ns = use.cpu_ns;
+    entry.delay_ns = use.delay_ns;
+    entry.major_faults = use.major_faults;
+    entry.preempted = use.preempted;
+  }
+  flight.rows.add(total_rows_, end_ns_ - start);
+  flight.batches.write(entry);
+}
+
+void Batch::rest() noexcept {
+  if (core_->flight().limit_ns() >= 0) meter_.refresh(complete_ns_, kMeterAgeNs);
 }
 
 // An output of the whole batch must have a row for each row of the batch, or it cannot be shared out.
@@ -376,6 +417,7 @@ void Batch::write_header(Port* port, uint32_t record, size_t request) noexcept {
   header->start_ns = static_cast<double>(start_ns_ == 0 ? dispatch_ns_ : start_ns_);
   header->end_ns = static_cast<double>(end_ns_);
   header->complete_ns = static_cast<double>(complete_ns_);
+  header->batch = sync_port_ == nullptr ? static_cast<double>(ticket_ + 1) : 0;
 }
 
 void Batch::write_record(Port* port, uint32_t record, size_t request, uint64_t first_row) noexcept {

@@ -10,6 +10,8 @@
 #include "engines/engine.h"
 #include "executor/crash_note.h"
 #include "executor/shared_buffer.h"
+#include "flight/batch_log.h"
+#include "flight/thread_meter.h"
 #include "memory/mapped_array.h"
 #include "schedule/batch_policy.h"
 
@@ -45,6 +47,10 @@ class Batch final : public BatchCompletion {
   // When the batch that runs was formed, or 0. Any thread.
   int64_t running_since() const noexcept { return running_since_.load(std::memory_order_relaxed); }
   uint64_t ticket() const noexcept { return ticket_; }
+  // Number of the batch that runs, for the flight recorder; goes with running_since().
+  uint64_t running_number() const noexcept { return running_number_.load(std::memory_order_relaxed); }
+  // The instance has nothing of the batch to do any more: what its thread uses is counted from about here.
+  void rest() noexcept;
   uint32_t request_count() const noexcept { return static_cast<uint32_t>(slots_.size()); }
   EngineInstance* instance() noexcept { return instance_.get(); }
 
@@ -92,6 +98,7 @@ class Batch final : public BatchCompletion {
   void write_error(Port* port, uint32_t record, size_t request) noexcept;
   void drop_outputs() noexcept;
   void end_request(size_t request, uint64_t first_row) noexcept;
+  void log() noexcept;
 
   ModelCore* core_;
   const uint32_t index_;
@@ -115,6 +122,8 @@ class Batch final : public BatchCompletion {
   uint64_t ticket_ = 0;
   bool in_place_ = false;
   std::atomic<int64_t> running_since_{0};
+  std::atomic<uint64_t> running_number_{0};
+  ThreadMeter meter_;  // synchronous engines: of the instance's thread
   RunNote note_;
   int64_t dispatch_ns_ = 0, start_ns_ = 0, end_ns_ = 0, complete_ns_ = 0;
   Port* sync_port_ = nullptr;

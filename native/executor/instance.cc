@@ -43,6 +43,7 @@ void ModelCore::run_instance(uint32_t index) noexcept {
       if (options_.batch.preserve_ordering) {
         while (batch->ended.load(std::memory_order_acquire) == 0) futex_wait(&batch->ended, 0, kNever);
       }
+      batch->rest();
       continue;
     }
     // Do not sleep for less than a wake-up takes.

@@ -35,6 +35,7 @@ Status ModelCore::create(std::unique_ptr<EngineModel> model, CoreOptions options
     Status status = core->prepare();
     if (!status.is_ok()) return status;
     process_state().timekeeper.add(core.get());
+    if (core->options_.slow_limit_ns >= 0) process_state().host.add(&core->flight_);
     *out = std::move(core);
     return Status::ok();
   } catch (...) {
@@ -111,7 +112,7 @@ Status ModelCore::prepare() {
   queued_ = std::vector<std::atomic<uint32_t>>(options_.batch.levels.size() + 1);
   if (!descriptors_.map(slot_count_) || !inputs_.map(std::max<size_t>(1, slot_count_ * input_count_)) ||
       !owners_.map(slot_count_) || (model_->takes_attributes() && !attributes_.map(slot_count_)) ||
-      (options_.decoupled && !paused_.map(slot_count_)) ||
+      (options_.decoupled && !paused_.map(slot_count_)) || !flight_.initialise(options_.batch.batch_capacity()) ||
       !queue_.initialise(descriptors_.data(), slot_count_, static_cast<uint32_t>(options_.batch.levels.size()))) {
     return Status::error(Code::kOutOfMemory, "the system refused memory for the queue of the model");
   }
@@ -119,6 +120,7 @@ Status ModelCore::prepare() {
   for (Histogram& stage : retired_stages_) mapped = mapped && stage.initialise();
   if (!mapped) return Status::error(Code::kOutOfMemory, "the system refused memory for the figures of the model");
   pool_.initialise(descriptors_.data(), slot_count_);
+  flight_.set_limit(options_.slow_limit_ns);
 
   // Home rows: one row of every input, where all dimensions but the batch's are known and a row is small.
   bool home = true;
@@ -165,6 +167,7 @@ Status ModelCore::prepare() {
 
 ModelCore::~ModelCore() {
   process_state().timekeeper.remove(this);
+  process_state().host.remove(&flight_);
   if (!share_id_.empty()) process_state().registry.remove(share_id_);
   ports_.clear();
   batches_.clear();
@@ -354,6 +357,7 @@ void ModelCore::reset_stats() {
   }
   batch_counts.count = batch_counts.rows = batch_counts.in_place = 0;
   for (auto& reason : batch_counts.by_reason) reason = 0;
+  flight_.rows.reset_counts();
   model_->reset_stages();
 }
 
@@ -563,6 +567,7 @@ void ModelCore::expire(int64_t now_ns) noexcept {
     header->submit_ns = static_cast<double>(descriptor.submit_ns);
     header->leader_ns = static_cast<double>(descriptor.leader_ns);
     header->dispatch_ns = header->start_ns = header->end_ns = static_cast<double>(now_ns);
+    header->batch = 0;
     header->complete_ns = static_cast<double>(now_ns);
     const uint32_t level = descriptor.level;
     if (descriptor.state.end(Phase::kExpired)) {  // model: core.expire, word.expire

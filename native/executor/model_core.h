@@ -13,6 +13,7 @@
 #include "engines/engine.h"
 #include "executor/batch.h"
 #include "executor/port.h"
+#include "flight/flight_recorder.h"
 #include "memory/mapped_array.h"
 #include "memory/slab.h"
 #include "metrics/histogram.h"
@@ -38,7 +39,8 @@ struct CoreOptions {
   WakeMode wake = WakeMode::kAuto;
   uint64_t memory_bytes = uint64_t{64} << 20;
   uint32_t max_queue_size = 4096;
-  bool poison = false;  // debug: fill released memory with 0xDB
+  int64_t slow_limit_ns = 0;  // see FlightRecorder::set_limit()
+  bool poison = false;        // debug: fill released memory with 0xDB
   bool decoupled = false;
   std::string info;   // JSON that attach() hands to other environments
   std::string label;  // model and engine, for notes to people
@@ -152,6 +154,9 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
     int64_t since_ns = 0;
   };
   Running running() const noexcept;
+  FlightRecorder& flight() noexcept { return flight_; }
+  // What instances did between submit and dispatch of a request, and what its batch was: fills that part of it in.
+  void add_neighbours(uint64_t batch, SlowRequest* request) const noexcept;
 
   // Submitting: admission, then the inbox and a wake. `kOk` means that the request will end.
   Code admit(uint32_t level) noexcept;
@@ -271,6 +276,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::array<uint64_t, kStages> reset_sums_{};
   Outcomes outcomes_ever() noexcept;                                                               // ports_mutex_ held
   void stage_ever(uint32_t stage, uint64_t* counts, uint64_t* sum, uint64_t* max) const noexcept;  // the same
+  FlightRecorder flight_;
   std::string share_id_;
 
   alignas(64) std::atomic<int64_t> think_ns_{INT64_MAX};

@@ -40,6 +40,9 @@ const char* plain_sentence(Code code) noexcept {
   }
 }
 
+// Of a number in a record, where JS may have written anything.
+int64_t nanoseconds_of(double value) noexcept { return value > 0 && value < 9e18 ? static_cast<int64_t>(value) : 0; }
+
 void add_one(std::atomic<uint64_t>& counter) noexcept {
   // One writer, so load and store do; relaxed: only a count.
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -352,13 +355,14 @@ void Port::copy_small_outputs(uint32_t record, ResultChunk* chunk) noexcept {
 void Port::retire() noexcept {
   if (taken_count_ == 0) return;
   const int64_t now = monotonic_ns();
-  for (uint32_t i = 0; i < taken_count_; ++i) retire_one(taken_[i], now);  // model: port.retire
+  for (uint32_t i = 0; i < taken_count_; ++i) retire_one(i, now);  // model: port.retire
   taken_count_ = 0;
   // Think time starts when the caller has been given its results.
   drained_ns_ = now;
 }
 
-void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
+void Port::retire_one(uint32_t index, int64_t resolved_ns) noexcept {
+  const uint32_t record = taken_[index];
   const RecordHeader* const h = header(record);
   if (record >= part_base_) {
     drop_outputs(record);
@@ -378,10 +382,7 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
   if (phase == Phase::kResult) {
     add_one(counts.succeeded);
     // JS can write there: whatever stands there must be a time before it is a number of nanoseconds.
-    const auto span = [](double from, double to) {
-      const double ns = to - from;
-      return ns > 0 && ns < 9e18 ? static_cast<int64_t>(ns) : 0;
-    };
+    const auto span = [](double from, double to) { return nanoseconds_of(to - from); };
     const auto drained = static_cast<double>(drained_ns_);
     stages[0].record(span(h->submit_ns, h->leader_ns));
     stages[1].record(span(h->leader_ns, h->dispatch_ns));
@@ -396,6 +397,7 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
   } else {
     add_one(counts.failed);
   }
+  keep_if_slow(index, phase, resolved_ns);
   if (released) return core_->release_extents(record);
   if ((descriptor.flags & Descriptor::kExplicit) != 0 && phase == Phase::kResult) return;  // until release()
   drop_outputs(record);
@@ -404,6 +406,48 @@ void Port::retire_one(uint32_t record, int64_t resolved_ns) noexcept {
     core_->release_extents(record);
     // model: word.recycle.lease
     descriptor.state.recycle();  // JS counts the generation along and keeps the slot in its lease
+  }
+}
+
+// The flight recorder: a slow request, or one that failed or expired, is kept with what was around it.
+void Port::keep_if_slow(uint32_t index, Phase phase, int64_t resolved_ns) noexcept {
+  FlightRecorder& flight = core_->flight();
+  const int64_t limit = flight.limit_ns();
+  const RecordHeader& h = *header(taken_[index]);
+  const int64_t total = resolved_ns - nanoseconds_of(h.submit_ns);
+  const bool above = slow_.observe(total);
+  if (limit < 0 || (phase == Phase::kResult && (limit == 0 ? !above : total < limit))) return;
+  const int64_t a_second = limit == 0 ? SlowLog::kASecond : SlowLog::kASecondAsked;
+  if (!flight.slow.wants(total, resolved_ns, a_second)) return;
+  SlowRequest request;
+  request.slot = h.slot;
+  request.generation = h.generation;
+  request.outcome = phase == Phase::kResult    ? SlowOutcome::kSucceeded
+                    : phase == Phase::kExpired ? SlowOutcome::kExpired
+                                               : SlowOutcome::kFailed;
+  request.loop = loop_;
+  request.rows = h.rows;
+  request.submit_ns = nanoseconds_of(h.submit_ns);
+  request.leader_ns = nanoseconds_of(h.leader_ns);
+  request.dispatch_ns = nanoseconds_of(h.dispatch_ns);
+  request.start_ns = nanoseconds_of(h.start_ns);
+  request.end_ns = nanoseconds_of(h.end_ns);
+  request.complete_ns = nanoseconds_of(h.complete_ns);
+  request.drained_ns = drained_ns_;
+  request.resolved_ns = resolved_ns;
+  core_->add_neighbours(static_cast<uint64_t>(nanoseconds_of(h.batch)), &request);
+  // Requests of one batch end one after the other, so they lie side by side here, where they are of this port.
+  const uint32_t reach = 2 * SlowRequest::kMates;
+  const uint32_t first = index > reach ? index - reach : 0;
+  const uint32_t last = std::min(taken_count_, index + reach);
+  for (uint32_t i = first; i < last && h.batch != 0 && request.mate_count < SlowRequest::kMates; ++i) {
+    if (i == index || taken_[i] >= part_base_) continue;
+    const RecordHeader& mate = *header(taken_[i]);
+    if (mate.batch == h.batch) request.mates[request.mate_count++] = {mate.slot, mate.generation};
+  }
+  // relaxed: JS reads it on this thread.
+  if (flight.slow.keep(&request)) {
+    std::atomic_ref(shown()[kSlowKept]).fetch_add(1, std::memory_order_relaxed);
   }
 }
 

@@ -11,6 +11,8 @@
 
 #include "executor/record.h"
 #include "executor/shared_buffer.h"
+#include "flight/slow_log.h"
+#include "flight/slow_threshold.h"
 #include "memory/mapped_array.h"
 #include "memory/status.h"
 #include "metrics/histogram.h"
@@ -106,7 +108,12 @@ class Port {
   // Behind the records there: not 0 when another port has asked for slots; and what is used of the chunk of results.
   static constexpr uint32_t kWanted = kTakeLimit;
   static constexpr uint32_t kChunkUsed = kTakeLimit + 1;
-  static constexpr uint32_t kShown = kTakeLimit + 2;
+  // How many slow requests of this port were kept so far.
+  static constexpr uint32_t kSlowKept = kTakeLimit + 2;
+  static constexpr uint32_t kShown = kTakeLimit + 3;
+  // Number of this environment's event loop in HostWatch.
+  void set_loop(uint32_t loop) noexcept { loop_ = loop; }
+  uint32_t loop() const noexcept { return loop_; }
   // The message of an error record of the current take; "" for any other.
   const char* error_message(uint32_t record) const noexcept;
   // An output of a record of the current take, of a claimed slot that has its result, or of run_sync(); else null.
@@ -177,7 +184,8 @@ class Port {
   bool fits(uint32_t slot, uint32_t input, uint64_t bytes, std::string* message) const noexcept;
   void copy_small_outputs(uint32_t record, ResultChunk* chunk) noexcept;
   void retire() noexcept;
-  void retire_one(uint32_t record, int64_t resolved_ns) noexcept;
+  void retire_one(uint32_t index, int64_t resolved_ns) noexcept;
+  void keep_if_slow(uint32_t index, Phase phase, int64_t resolved_ns) noexcept;
   void observe_submit(int64_t now_ns) noexcept;
   bool polling_pays(int64_t now_ns) const noexcept;
   Status create_sync_batch() noexcept;
@@ -216,6 +224,8 @@ class Port {
   double think_ns_ = 1e9;
   int64_t drained_ns_ = 0;
   int64_t poll_since_ns_ = 0;
+  SlowThreshold slow_;
+  uint32_t loop_ = 0;
   bool polling_ = false;  // the environment looks by itself: the wake stays disarmed
   int submit_cpu_ = -2;   // processor of this environment at its last submit with nothing in flight
 };

@@ -24,6 +24,7 @@ std::atomic<int32_t> running_count{0};
 void at_exit(int status, void*) {
   ProcessState& state = process_state();
   state.exiting.store(true, std::memory_order_seq_cst);
+  state.host.stop();
   for (int waited_ms = 0; waited_ms < 200 && running_count.load(std::memory_order_seq_cst) > 0; ++waited_ms) {
     for (auto& place : running) {
       uintptr_t instance = place.load(std::memory_order_acquire);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "executor/cpu_limits.h"
+#include "executor/host_watch.h"
 #include "executor/timekeeper.h"
 
 namespace subten {
@@ -58,6 +59,7 @@ struct ProcessState {
   SpinBudget spin;
   CoreRegistry registry;
   Timekeeper timekeeper;
+  HostWatch host;
   // Set by the exit handler: no batch is started any more.
   std::atomic<bool> exiting{false};
 };

@@ -28,8 +28,9 @@ struct RecordHeader {
   double start_ns;
   double end_ns;
   double complete_ns;
+  double batch;  // its number, see BatchEntry; 0: it was in none
 };
-static_assert(sizeof(RecordHeader) == 80);
+static_assert(sizeof(RecordHeader) == 88);
 
 // One output of the completion; OutputSource::kEngine: ask takeOutput() for a copy.
 struct OutputRecord {

@@ -11,6 +11,7 @@
 #include "node/engine_call.h"
 #include "node/engine_log.h"
 #include "node/file_lock.h"
+#include "node/flight_calls.h"
 #include "node/open_model.h"
 #include "node/values.h"
 
@@ -76,6 +77,7 @@ Napi::Value layout(const Napi::CallbackInfo& info) {
   set("startNs", offsetof(RecordHeader, start_ns));
   set("endNs", offsetof(RecordHeader, end_ns));
   set("completeNs", offsetof(RecordHeader, complete_ns));
+  set("batch", offsetof(RecordHeader, batch));
   set("outputOffset", offsetof(OutputRecord, offset));
   set("outputBytes", offsetof(OutputRecord, bytes));
   set("outputRank", offsetof(OutputRecord, rank));
@@ -86,6 +88,12 @@ Napi::Value layout(const Napi::CallbackInfo& info) {
     datatypes.Set(static_cast<uint32_t>(i), std::string(datatype_name(static_cast<DataType>(i))));
   }
   object.Set("datatypes", datatypes);
+  set("slowStride", kSlowStride);
+  set("slowNumbers", kSlowNumbers);
+  set("batchNumbers", kBatchNumbers);
+  set("slowPrevious", SlowRequest::kPrevious);
+  set("slowMates", SlowRequest::kMates);
+  set("slowKept", Port::kSlowKept);
   set("codes", static_cast<size_t>(Code::kUnsupportedPlatform));
   return object;
 }
@@ -96,6 +104,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("configure", Napi::Function::New(env, configure));
   exports.Set("engines", Napi::Function::New(env, engines));
   exports.Set("cpus", Napi::Function::New(env, cpus));
+  exports.Set("hostWatch", Napi::Function::New(env, host_watch));
   exports.Set("layout", Napi::Function::New(env, layout));
   exports.Set("onEngineLog", Napi::Function::New(env, on_engine_log));
   exports.Set("engineCall", Napi::Function::New(env, engine_call));

@@ -1,8 +1,13 @@
 #include "node/loop_wake.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <initializer_list>
 #include <new>
+
+#include "executor/process_state.h"
 
 // The part of libuv's interface that is used here, declared as its documentation has it. Handles are opaque: their size
 // is asked for, and their one public field is read and written by functions, so that no layout is relied upon.
@@ -16,6 +21,10 @@ int uv_check_stop(void* check);
 int uv_idle_init(uv_loop_s* loop, void* idle);
 int uv_idle_start(void* idle, void (*callback)(void* idle));
 int uv_idle_stop(void* idle);
+int uv_prepare_init(uv_loop_s* loop, void* prepare);
+int uv_prepare_start(void* prepare, void (*callback)(void* prepare));
+// Thread safe; Node configures its loops to measure it.
+uint64_t uv_metrics_idle_time(uv_loop_s* loop);
 void uv_close(void* handle, void (*closed)(void* handle));
 void uv_ref(void* handle);
 void uv_unref(void* handle);
@@ -30,12 +39,15 @@ namespace {
 constexpr int kAsync = 1;
 constexpr int kCheck = 2;
 constexpr int kIdle = 6;
+constexpr int kPrepare = 9;
+
+uint64_t idle_time(void* loop) { return uv_metrics_idle_time(static_cast<uv_loop_s*>(loop)); }
 
 LoopWake* of(const void* handle) { return static_cast<LoopWake*>(uv_handle_get_data(handle)); }
 
 }  // namespace
 
-LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner) noexcept {
+LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner, bool watched) noexcept {
   uv_loop_s* loop = nullptr;
   napi_value name;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
@@ -46,7 +58,7 @@ LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner) noexc
   if (self == nullptr) return nullptr;
   self->env_ = env;
   self->owner_ = owner;
-  if (self->initialise(loop) && napi_add_async_cleanup_hook(env, env_ends, self, &self->cleanup_) == napi_ok &&
+  if (self->initialise(loop, watched) && napi_add_async_cleanup_hook(env, env_ends, self, &self->cleanup_) == napi_ok &&
       napi_create_reference(env, on_wake, 1, &self->on_wake_) == napi_ok &&
       napi_async_init(env, nullptr, name, &self->context_) == napi_ok) {
     return self;
@@ -60,7 +72,7 @@ LoopWake* LoopWake::create(napi_env env, napi_value on_wake, Owner* owner) noexc
 }
 
 // A handle that was initialised is freed by the loop only.
-bool LoopWake::initialise(uv_loop_s* loop) noexcept {
+bool LoopWake::initialise(uv_loop_s* loop, bool watched) noexcept {
   const auto take = [this](void** field, void* memory) {
     uv_handle_set_data(memory, this);
     uv_unref(memory);
@@ -70,15 +82,23 @@ bool LoopWake::initialise(uv_loop_s* loop) noexcept {
   void* async = std::calloc(1, uv_handle_size(kAsync));
   void* check = std::calloc(1, uv_handle_size(kCheck));
   void* idle = std::calloc(1, uv_handle_size(kIdle));
-  if (async == nullptr || check == nullptr || idle == nullptr || uv_async_init(loop, async, fired) != 0) {
-    for (void* memory : {async, check, idle}) std::free(memory);
+  void* prepare = std::calloc(1, uv_handle_size(kPrepare));
+  if (async == nullptr || check == nullptr || idle == nullptr || prepare == nullptr ||
+      uv_async_init(loop, async, fired) != 0) {
+    for (void* memory : {async, check, idle, prepare}) std::free(memory);
     return false;
   }
   take(&async_, async);
-  uv_check_init(loop, check);  // these two cannot fail
+  uv_check_init(loop, check);  // these cannot fail
   take(&check_, check);
   uv_idle_init(loop, idle);
   take(&idle_, idle);
+  uv_prepare_init(loop, prepare);
+  take(&prepare_, prepare);
+  if (!watched) return true;
+  uv_prepare_start(prepare, begins);
+  loop_ = loop;
+  number_ = process_state().host.watch_loop(loop, idle_time, &turns_, static_cast<int>(::syscall(SYS_gettid)));
   return true;
 }
 
@@ -96,10 +116,17 @@ void LoopWake::poll() noexcept {
 void LoopWake::close() noexcept {
   if (closing_) return;
   closing_ = true;
-  for (void* handle : {async_, check_, idle_}) uv_close(handle, closed);
+  if (loop_ != nullptr) process_state().host.leave_loop(loop_, &turns_);
+  for (void* handle : {async_, check_, idle_, prepare_}) uv_close(handle, closed);
 }
 
 void LoopWake::fired(void* async) { of(async)->call(); }
+
+// relaxed, one writer: a count.
+void LoopWake::begins(void* prepare) {
+  std::atomic<uint64_t>& turns = of(prepare)->turns_;
+  turns.store(turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
 
 void LoopWake::turned(void* check) {
   LoopWake* self = of(check);

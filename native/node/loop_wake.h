@@ -7,6 +7,7 @@
 
 #include <node_api.h>
 
+#include <atomic>
 #include <cstdint>
 
 namespace subten {
@@ -27,7 +28,8 @@ class LoopWake {
 
   // `on_wake` is called, as a callback of the event loop, some time after each send(); sends that come before that are
   // one. Does not keep the process alive until hold(true). Null: the environment refused.
-  static LoopWake* create(napi_env env, napi_value on_wake, Owner* owner) noexcept;
+  // `watched`: HostWatch looks at the loop.
+  static LoopWake* create(napi_env env, napi_value on_wake, Owner* owner, bool watched) noexcept;
 
   // Any thread, until close().
   void send() noexcept;
@@ -38,6 +40,9 @@ class LoopWake {
   // Until the owner says kStop, the loop does not sleep, and the owner looks in each of its turns.
   void poll() noexcept;
 
+  // Number of the loop in HostWatch, which measures how long its turns are.
+  uint32_t number() const noexcept { return number_; }
+
   // No send() is under way and none will come. The object deletes itself when the loop has let go of it.
   void close() noexcept;
 
@@ -47,9 +52,10 @@ class LoopWake {
   static void fired(void* async);
   static void turned(void* check);
   static void idled(void*) {}
+  static void begins(void* prepare);
   static void closed(void* handle);
   static void env_ends(napi_async_cleanup_hook_handle hook, void* self);
-  bool initialise(uv_loop_s* loop) noexcept;
+  bool initialise(uv_loop_s* loop, bool watched) noexcept;
   void call() noexcept;
 
   napi_env env_ = nullptr;
@@ -61,7 +67,11 @@ class LoopWake {
   void* async_ = nullptr;
   void* check_ = nullptr;
   void* idle_ = nullptr;
-  uint32_t open_ = 0;  // handles that the loop has not let go of
+  void* prepare_ = nullptr;  // counts turns
+  uv_loop_s* loop_ = nullptr;
+  uint32_t number_ = 0;
+  std::atomic<uint64_t> turns_{0};  // written by the loop, read by HostWatch
+  uint32_t open_ = 0;               // handles that the loop has not let go of
   bool polling_ = false;
   bool closing_ = false;
 };

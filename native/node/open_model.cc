@@ -102,6 +102,8 @@ CoreOptions core_options_from_js(const Napi::Object& object) {
   options.wake = static_cast<WakeMode>(get_whole<uint32_t>(object, "wake", 0, 2));
   options.memory_bytes = get_whole<uint64_t>(object, "memoryBytes", 64.0 * 1024 * 1024, uint64_t{1} << 62);
   options.max_queue_size = get_whole<uint32_t>(object, "maxQueueSize", 4096, UINT32_MAX);
+  options.slow_limit_ns =
+      get_number(object, "slowLimitUs", 0) < 0 ? -1 : get_whole<int64_t>(object, "slowLimitUs", 0, INT64_MAX, 1000);
   options.poison = get_bool(object, "debug");
   options.decoupled = get_bool(object, "decoupled");
   options.info = get_string(object, "info");

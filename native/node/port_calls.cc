@@ -11,6 +11,7 @@
 
 #include "executor/process_state.h"
 #include "metrics/clock.h"
+#include "node/flight_calls.h"
 #include "node/port_object.h"
 #include "node/values.h"
 
@@ -309,6 +310,23 @@ struct PortCalls {
     return nullptr;
   }
 
+  // (microseconds): requests that take longer are kept; 0: those above the 99th percentile; < 0: none.
+  static napi_value slow_limit(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    const double us = call.number[0];
+    if (Port* port = call.self->port()) port->core().flight().set_limit(us < 0 ? -1 : nanoseconds(us, 1e3, 0));
+    return nullptr;
+  }
+
+  // (since): see flight_to_js().
+  static napi_value slow_requests(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    Port* port = call.self->port();
+    if (port == nullptr) return Napi::Float64Array::New(env, 0);
+    const double since = call.number[0];
+    return flight_to_js(env, port->core(), since > 0 && since < 9e15 ? static_cast<uint64_t>(since) : 0);
+  }
+
   // (slot, generation, id, sequence: '' | string | bigint, flags: 1 start, 2 end; parameters: [name, value][]): 0 or
   // -code. What the next submission of this slot carries beside its tensors.
   static napi_value attributes(napi_env env, napi_callback_info info) {
@@ -500,6 +518,17 @@ napi_value PortCalls::stats(napi_env env, napi_callback_info info) {
                       batches.by_reason[2], batches.by_reason[3], batches.by_reason[4]}));
   const ModelCore::Running running = core.running();
   const int64_t age = running.batches == 0 ? 0 : std::max<int64_t>(0, monotonic_ns() - running.since_ns);
+  const RowTable& table = core.flight().rows;
+  std::vector<double> sizes;
+  for (uint32_t rows = 1; rows <= table.most_rows(); ++rows) {
+    const uint64_t count = table.count(rows);
+    if (count == 0) continue;
+    sizes.push_back(rows);
+    sizes.push_back(static_cast<double>(count));
+  }
+  Napi::Float64Array size_pairs = Napi::Float64Array::New(napi, sizes.size());
+  std::copy(sizes.begin(), sizes.end(), size_pairs.Data());
+  result.Set("sizes", size_pairs);
   result.Set("running", numbers({running.batches, static_cast<uint64_t>(age)}));
   result.Set("stages", stages);
   result.Set("extra", extra_stages(napi, core.engine_model()));
@@ -566,6 +595,8 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
       {"share", PortCalls::guarded<PortCalls::share>},
       {"keep", PortCalls::keep},
       {"inFlight", PortCalls::in_flight},
+      {"slowLimit", PortCalls::slow_limit},
+      {"slowRequests", PortCalls::guarded<PortCalls::slow_requests>},
       {"stats", PortCalls::guarded<PortCalls::stats>},
       {"totals", PortCalls::guarded<PortCalls::totals>},
       {"resetStats", PortCalls::guarded<PortCalls::reset_stats>},
@@ -585,6 +616,7 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
   object.Set("taken", memory(port->shown(), Port::kShown * sizeof(uint32_t)));
   object.Set("staging", memory(port->staging(), std::max<size_t>(1, core.spec().inputs.size()) * sizeof(StagedInput)));
   object.Set("stride", Napi::Number::New(env, static_cast<double>(record_stride(core.spec().outputs.size()))));
+  object.Set("loop", Napi::Number::New(env, port->loop()));
   object.Set("slots", Napi::Number::New(env, core.slots()));
   object.Set("homeSlots", Napi::Number::New(env, core.home_slots()));
   Napi::Array homes = Napi::Array::New(env);

@@ -58,13 +58,14 @@ Napi::Value PortObject::create(Napi::Env env, const std::shared_ptr<ModelCore>& 
   ++self->users_;
   const auto drop_self = [](PortObject* object) { object->drop(); };
   const std::unique_ptr<PortObject, decltype(drop_self)> creator(self, drop_self);
-  self->loop_wake_ = LoopWake::create(env, on_wake, self);
+  self->loop_wake_ = LoopWake::create(env, on_wake, self, core->options().slow_limit_ns >= 0);
   if (self->loop_wake_ == nullptr) {
     *status = Status::error(Code::kOutOfMemory, "the event loop refused a handle for a port");
     return env.Undefined();
   }
   *status = Port::create(core, wake, self, &self->port_);
   if (!status->is_ok()) return env.Undefined();
+  self->port_->set_loop(self->loop_wake_->number());
   self->slab_ = core->slab_pointer();
   self->end_ = core->end();
   return make_port_object(env, self);

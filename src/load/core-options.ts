@@ -17,7 +17,10 @@ export function checkOptions(options: LoadOptions): void {
   if (options.whenFull !== undefined && options.whenFull !== 'reject' && options.whenFull !== 'wait') {
     throw wrong('whenFull', "must be 'reject' or 'wait'")
   }
-  const { memoryMb, maxQueueSize } = options
+  const { memoryMb, maxQueueSize, slowMs } = options
+  if (slowMs !== undefined && !(typeof slowMs === 'number' && slowMs > 0)) {
+    throw wrong('slowMs', 'must be a number of milliseconds above 0')
+  }
   if (memoryMb !== undefined && !(typeof memoryMb === 'number' && memoryMb > 0 && memoryMb <= 65536)) {
     throw wrong('memoryMb', 'must be a number of MiB above 0, at most 65536')
   }
@@ -77,6 +80,7 @@ export function coreOptions(config: ModelConfig, options: LoadOptions, facts: Co
     wake: WAKE[options.wake ?? 'auto'],
     memoryBytes: Math.ceil((options.memoryMb ?? 64) * 1024 * 1024),
     maxQueueSize: options.maxQueueSize ?? DEFAULT_QUEUE,
+    slowLimitUs: options.slowMs === Number.POSITIVE_INFINITY ? -1 : (options.slowMs ?? 0) * 1000,
     debug: options.debug === true,
     ...kept,
   }

@@ -40,6 +40,7 @@ const OWN_OPTIONS = new Set([
   'sla',
   'slaState',
   'memoryMb',
+  'slowMs',
   'maxQueueSize',
   'whenFull',
   'debug',
@@ -190,6 +191,7 @@ async function openCore(
     config: config as unknown as Record<string, unknown>,
     whenFull: options.whenFull ?? 'reject',
     decoupled,
+    ...(options.slowMs === Number.POSITIVE_INFINITY && { recorded: false }),
     ...(facts && { attributes: true }),
   }
   const native = coreOptions(config, options, {

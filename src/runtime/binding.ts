@@ -36,6 +36,8 @@ export interface NativeExtraStages {
 export interface NativeStats {
   readonly counts: number[]
   readonly batches: number[]
+  /** [rows, batches, rows, batches, …]. */
+  readonly sizes?: Float64Array
   /** Batches in the engine, and nanoseconds since the oldest of them was formed. */
   readonly running: number[]
   /** Nanoseconds: [sum, max, value, count, value, count, …] for each stage. */
@@ -91,6 +93,10 @@ export interface NativePort {
   share(): string
   keep(mode: 0 | 1 | 2): void
   inFlight(): number
+  /** Requests that take longer are kept; 0: those above the 99th percentile; < 0: none. */
+  slowLimit(us: number): void
+  /** Slow requests with a number above `since`; src/flight/decode.ts reads them. */
+  slowRequests(since: number): Float64Array
   stats(): NativeStats
   resetStats(): void
   close(): Promise<unknown>
@@ -103,6 +109,8 @@ export interface NativePort {
   readonly taken: ArrayBuffer
   readonly staging: ArrayBuffer
   readonly stride: number
+  /** Number of this thread's event loop in `hostWatch()`. */
+  readonly loop: number
   readonly slots: number
   readonly homeSlots: number
   readonly homeOffsets: number[]
@@ -116,6 +124,8 @@ export interface NativeAddon {
     readonly [engine: string]: string
   }): (NativeStatus & { name: string; version: string; library: string })[]
   cpus(): { online: number; affinity: number; quota: number; used: number; throttled: number }
+  /** What the watching thread saw; src/flight/decode.ts reads it. `now` as all times there: nanoseconds. */
+  hostWatch(): { now: number; late: Float64Array; stalls: Float64Array; samples: Float64Array }
   layout(): Record<string, number> & { datatypes: string[] }
   /** `level`: 0 error, 1 warning, 2 info, 3 verbose. */
   onEngineLog(listener: (engine: string, level: number, source: string, message: string) => void): void

@@ -1,5 +1,8 @@
 import './dispose.js'
-import type { NativePort } from './binding.js'
+import { FlightLog } from '../flight/flight-log.js'
+import { watchGc } from '../flight/gc-watch.js'
+import type { Explanation } from '../flight/types.js'
+import { addon, type NativePort } from './binding.js'
 import { budgetLeft } from './deadline.js'
 import { inferTraced, streamTraced, traceInfer, traceStream } from './diagnostics.js'
 import { SubtenError } from './errors.js'
@@ -42,6 +45,8 @@ export interface ModelInfo {
   readonly config: Readonly<Record<string, unknown>>
   readonly whenFull: 'reject' | 'wait'
   readonly decoupled: boolean
+  /** False: no slow request is kept, and what would explain them is not watched. */
+  readonly recorded?: boolean
   /** Whether the engine takes request ids, sequences and parameters. */
   readonly attributes?: boolean
 }
@@ -60,7 +65,6 @@ export class NativeModel implements Model {
   readonly #info: ModelInfo
   readonly #port: Port
   readonly #claims: Claims
-  readonly #unwatch: () => void
   readonly #listeners = new ModelListeners()
   #binding: SlaBinding | undefined
   /** What measures the model sees of it. */
@@ -69,6 +73,8 @@ export class NativeModel implements Model {
     bind: (binding) => this.#bind(binding),
     emit: (event) => this.#listeners.emit('sla', event),
   }
+  readonly #flight: FlightLog
+  readonly #unwatch: (() => void)[]
   #closing: Promise<void> | undefined
 
   /** `open` makes the native port; it is given what to call when completions may be waiting. */
@@ -89,7 +95,8 @@ export class NativeModel implements Model {
     this.#port = new Port(native, info.inputs, info.outputs, info.maxBatchSize, info.attributes === true)
     target = new WeakRef(this.#port)
     this.#claims = new Claims(this.#port, info.name, info.inputs, info.maxBatchSize)
-    this.#unwatch = watchEventLoop()
+    this.#flight = flightLog(info, this.#port)
+    this.#unwatch = [watchEventLoop(), ...(info.recorded === false ? [] : [watchGc()])]
   }
 
   labels(output: string): readonly string[] | undefined {
@@ -229,6 +236,14 @@ export class NativeModel implements Model {
     return this
   }
 
+  explain(id: string): Explanation | undefined {
+    return this.#flight.explain(id)
+  }
+
+  slowRequests(): Explanation[] {
+    return this.#flight.slowRequests()
+  }
+
   share(): ShareToken {
     if (this.#closing !== undefined) throw this.#closedError()
     return { subten: 1, id: this.#port.native.share() }
@@ -254,7 +269,8 @@ export class NativeModel implements Model {
     await this.#port.idle()
     this.#claims.releaseAll()
     await this.#binding?.onClose()
-    this.#unwatch()
+    this.#flight.close()
+    for (const unwatch of this.#unwatch) unwatch()
     if (await this.#port.close()) return
     process.emitWarning(
       `model '${this.name}' is closed, but its engine (${this.engine}) has not returned from a run for 5 s: the run keeps its thread and its memory until it returns`,
@@ -276,4 +292,15 @@ export class NativeModel implements Model {
   #closedError(): SubtenError {
     return new SubtenError('MODEL_CLOSED', `model '${this.name}' is closed`)
   }
+}
+
+/** On its own: the port holds what it makes, and would hold the model as well. */
+function flightLog(info: ModelInfo, port: Port): FlightLog {
+  const { dynamic_batching: batching } = info.config as { dynamic_batching?: { max_queue_delay_microseconds?: number } }
+  const native = addon()
+  const attribution = { delays: (batching?.max_queue_delay_microseconds ?? 0) > 0, cpus: native.cpus().used }
+  const model = { name: info.name, version: info.version, attribution }
+  const log = new FlightLog(port.native, () => native.hostWatch(), model, port.ids)
+  port.onSlow = () => log.onKept()
+  return log
 }

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import { RequestIds } from '../flight/request-ids.js'
 import { watchAbort } from './abort.js'
 import type { NativePort } from './binding.js'
 import { type NumericData, STORAGE } from './datatype.js'
@@ -28,6 +29,8 @@ const EXPLICIT = 2
 const SLOTS_WANTED = 1024
 /** And behind that: how much of the chunk of results native code has used. */
 const CHUNK_USED = 1025
+/** And behind that: how many slow requests of this port were kept. */
+export const SLOW_KEPT = 1026
 const MIN_DRAIN = 16
 const MAX_DRAIN = 1024
 /** Drains and continuations may take this much of a turn of the event loop, milliseconds. */
@@ -95,6 +98,10 @@ export class Port {
   readonly #streams = new Set<StreamRequest>()
   readonly #waiting: Waiting[] = []
   #waitTimer: NodeJS.Timeout | undefined
+  readonly ids = new RequestIds()
+  /** Called when native code has kept a slow request. */
+  onSlow: (() => void) | undefined
+  #slowKept = 0
   #inFlight = 0
   #drainLimit = 256
   #drainScheduled = false
@@ -573,6 +580,7 @@ export class Port {
     }
     this.#pendings[slot] = undefined
     this.#inFlight--
+    if (pending.options?.id !== undefined) this.ids.set(slot, generation, pending.options.id)
     const result = this.#result(record, pending)
     if (pending.view === undefined) {
       this.#slots.setGeneration(slot, generation + 1)
@@ -617,6 +625,10 @@ export class Port {
   }
 
   #afterDrain(): void {
+    if (this.#taken[SLOW_KEPT] !== this.#slowKept) {
+      this.#slowKept = this.#taken[SLOW_KEPT] as number
+      this.onSlow?.()
+    }
     if (this.#waiting.length > 0) this.#retryWaiting()
     if (this.#taken[SLOTS_WANTED] !== 0 && !this.closed) this.#slots.returnFree()
     if (this.#inFlight === 0) busy.delete(this)

@@ -30,6 +30,8 @@ export class Snapshot implements Stats {
   readonly #lateness: Distribution
   /** Of the engine, by name. */
   readonly #extra: ReadonlyMap<string, Distribution>
+  /** Batches by their number of rows. */
+  readonly #sizes: ReadonlyMap<number, number>
 
   constructor(
     counts: readonly number[],
@@ -40,12 +42,14 @@ export class Snapshot implements Stats {
     running: Stats['running'],
     at: number,
     extra: ReadonlyMap<string, Distribution>,
+    sizes: ReadonlyMap<number, number>,
   ) {
     this.#counts = counts
     this.#batchCounts = batchCounts
     this.#distributions = distributions
     this.#lateness = lateness
     this.#extra = extra
+    this.#sizes = sizes
     const [submitted = 0, succeeded = 0, failed = 0, cancelled = 0, expired = 0, refused = 0] = counts
     const inFlight = Math.max(0, submitted - succeeded - failed - cancelled - expired)
     this.requests = { submitted, succeeded, failed, cancelled, expired, refused, inFlight }
@@ -56,6 +60,7 @@ export class Snapshot implements Stats {
       meanSize: count === 0 ? 0 : rows / count,
       byReason: byReason as Record<BatchReason, number>,
       inPlace,
+      sizes: Object.fromEntries(sizes),
     }
     const stages = STAGES.map((stage, i) => [stage, summarise(distributions[i] ?? EMPTY)])
     const engine = [...extra].map(([stage, distribution]) => [stage, summarise(distribution)])
@@ -76,6 +81,7 @@ export class Snapshot implements Stats {
       { batches: native.running[0] ?? 0, oldestMs: (native.running[1] ?? 0) / 1e6 },
       Date.now(),
       new Map(native.extra?.names.map((name, i) => [name, fromPairs(native.extra?.stages[i] ?? NO_PAIRS)])),
+      counted(native.sizes ?? NO_PAIRS),
     )
   }
 
@@ -92,8 +98,19 @@ export class Snapshot implements Stats {
       this.running,
       this.at,
       new Map([...this.#extra].map(([name, each]) => [name, subtract(each, previous.#extra.get(name) ?? EMPTY)])),
+      new Map(
+        [...this.#sizes]
+          .map(([rows, count]) => [rows, count - (previous.#sizes.get(rows) ?? 0)] as const)
+          .filter(([, count]) => count > 0),
+      ),
     )
   }
+}
+
+function counted(pairs: Float64Array): Map<number, number> {
+  const counts = new Map<number, number>()
+  for (let i = 0; i + 1 < pairs.length; i += 2) counts.set(pairs[i] as number, pairs[i + 1] as number)
+  return counts
 }
 
 function fromPairs(pairs: Float64Array): Distribution {

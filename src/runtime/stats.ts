@@ -43,6 +43,8 @@ export interface Stats {
     readonly byReason: Readonly<Record<BatchReason, number>>
     /** Batches whose inputs lay side by side and were read in place. */
     readonly inPlace: number
+    /** Batches by their number of rows. */
+    readonly sizes?: Readonly<Record<number, number>>
   }
   /** Batches that are in the engine now, and how long the oldest of them has been there: 0 when none runs. */
   readonly running: { readonly batches: number; readonly oldestMs: number }

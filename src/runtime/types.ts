@@ -1,3 +1,4 @@
+import type { Explanation } from '../flight/types.js'
 import type { Contract, SlaEvent, SlaStatus } from '../sla/types.js'
 import type { Datatype, NumericData, TensorData } from './datatype.js'
 import type { BatchReason, Stats } from './stats.js'
@@ -165,6 +166,11 @@ export interface LoadOptions {
   memoryMb?: number
   /** Requests that may be queued; 4096 by default. */
   maxQueueSize?: number
+  /**
+   * Requests that take longer, milliseconds, are kept for `slowRequests()`; by default those above the 99th percentile.
+   * `Infinity`: none, and nothing is watched that would explain them.
+   */
+  slowMs?: number
   whenFull?: 'reject' | 'wait'
   debug?: boolean
   /** The SLA contract that the model is measured against: a file, or what was read from one. */
@@ -293,6 +299,13 @@ export interface Model extends AsyncDisposable {
   on<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this
   once<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this
   off<E extends keyof ModelEvents>(event: E, listener: (event: ModelEvents[E]) => void): this
+  /**
+   * Why the request with this `id` took as long as it did; undefined where it was not slow, or is not kept any more. What
+   * is known of a pause of the garbage collector or of the host comes up to 100 ms after the request.
+   */
+  explain(id: string): Explanation | undefined
+  /** The slow requests that are kept, slowest first: at most the last 512 and the four slowest of each of ten minutes. */
+  slowRequests(): Explanation[]
   share(): ShareToken
   ref(): this
   unref(): this

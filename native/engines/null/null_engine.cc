@@ -17,6 +17,8 @@ namespace {
 struct NullSettings {
   int64_t busy_ns = 0;
   int64_t busy_ns_per_row = 0;
+  int64_t slow_every = 0;  // every so many batches one takes slow_ns more
+  int64_t slow_ns = 0;
   int64_t fail_every = 0;
   int64_t crash_after = 0;
   int64_t hang_after = 0;
@@ -81,7 +83,8 @@ class NullModel final : public EngineModel {
   const NullSettings settings;
   const bool batches;
   std::atomic<int64_t> requests{0};
-  std::atomic<int64_t> begun{0};  // requests that began to run, for crash_after and hang_after
+  std::atomic<int64_t> batches_begun{0};  // for slow_every
+  std::atomic<int64_t> begun{0};          // requests that began to run, for crash_after and hang_after
 
  private:
   ModelSpec spec_;
@@ -130,7 +133,11 @@ void NullInstance::compute(const BatchView& batch, BatchCompletion* completion) 
   completion->mark_start();
   const NullSettings& settings = model_->settings;
   if (settings.crash_after > 0 || settings.hang_after > 0) misbehave(batch.requests.size());
-  const int64_t busy = settings.busy_ns + settings.busy_ns_per_row * batch.rows;
+  int64_t busy = settings.busy_ns + settings.busy_ns_per_row * batch.rows;
+  if (settings.slow_every > 0 &&
+      (model_->batches_begun.fetch_add(1, std::memory_order_relaxed) + 1) % settings.slow_every == 0) {
+    busy += settings.slow_ns;
+  }
   if (busy > 0) {
     const int64_t until = monotonic_ns() + busy;
     while (monotonic_ns() < until && !terminate_.load(std::memory_order_relaxed)) {
@@ -244,6 +251,8 @@ class NullEngine final : public Engine {
     NullSettings settings;
     for (const auto& [name, scale, value] : {std::tuple{"busy_us", int64_t{1000}, &settings.busy_ns},
                                              std::tuple{"busy_us_per_row", int64_t{1000}, &settings.busy_ns_per_row},
+                                             std::tuple{"slow_every", int64_t{1}, &settings.slow_every},
+                                             std::tuple{"slow_us", int64_t{1000}, &settings.slow_ns},
                                              std::tuple{"fail_every", int64_t{1}, &settings.fail_every},
                                              std::tuple{"crash_after", int64_t{1}, &settings.crash_after},
                                              std::tuple{"hang_after", int64_t{1}, &settings.hang_after},

@@ -30,6 +30,7 @@ const main = parentPort as MessagePort
 if ('pace' in data) {
   main.postMessage(threadId())
   pace(data.pace, data.port)
+  data.port.close()
 } else {
   await run(data.generate)
 }
@@ -53,10 +54,12 @@ async function run({ caller: spec, plan }: GeneratorData['generate']): Promise<v
       },
     })
     await caller.close()
-    post({ kind: 'done', generated, cpuUs: threadCpuUs(threads) })
+    const cpuUs = threadCpuUs(threads)
+    await pacer.close()
+    post({ kind: 'done', generated, cpuUs })
   } catch (error) {
+    await pacer.close()
     post({ kind: 'failed', error })
   }
-  await pacer.close()
   await once(main, 'message')
 }

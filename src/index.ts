@@ -32,5 +32,7 @@ export type {
   TensorInput,
   TensorSpec,
   Timing,
+  CudaProvider,
+  ExecutionProvider,
   TritonOptions,
 } from './runtime/types.js'

@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "engines/cuda/pinned_region.h"
 #include "engines/onnxruntime/environment.h"
 #include "engines/onnxruntime/execute.h"
 #include "engines/onnxruntime/library.h"
@@ -22,6 +23,13 @@ class OrtModel final : public EngineModel {
 
   const ModelSpec& spec() const noexcept override { return state_->spec; }
   Completion completion() const noexcept override { return Completion::kSync; }
+  Status use_memory(void* start, uint64_t bytes) override {
+    const CudaSettings& cuda = state_->parameters.cuda;
+    if (!cuda.used() || !cuda.pinned) return Status::ok();
+    Status status = memory_.lock(cuda.device, start, bytes);
+    if (!status.is_ok()) status.message += " (pinnedMemory: false computes without)";
+    return status;
+  }
   Status create_instance(std::unique_ptr<EngineInstance>* out) override {
     try {
       return OrtInstance::create(*state_, out);
@@ -32,6 +40,7 @@ class OrtModel final : public EngineModel {
 
  private:
   std::unique_ptr<OrtModelState> state_;
+  PinnedRegion memory_;
 };
 
 class OnnxRuntimeEngine final : public Engine {

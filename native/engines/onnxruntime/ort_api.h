@@ -28,6 +28,8 @@ struct OrtTensorTypeAndShapeInfo;
 struct OrtModelMetadata;
 struct OrtThreadingOptions;
 struct OrtCudaOptions;  // OrtCUDAProviderOptionsV2
+struct OrtEpAssignedSubgraph;
+struct OrtEpAssignedNode;
 
 enum class OrtErrorCode : int32_t { kOk = 0, kFail = 1, kInvalidArgument = 2, kNoSuchFile = 3 };
 enum class OrtLoggingLevel : int32_t { kVerbose = 0, kInfo = 1, kWarning = 2, kError = 3, kFatal = 4 };
@@ -207,7 +209,16 @@ struct OrtApi {
   OrtStatus* (*GetResizedStringTensorElementBuffer)(OrtValue*, size_t index, size_t bytes, char** buffer);
   void* gap_253[137];
   bool (*TensorTypeAndShape_HasShape)(const OrtTensorTypeAndShapeInfo*);
-  void* gap_391[23];
+  void* gap_391[16];
+  // The four of the assignment of nodes point into the session.
+  OrtStatus* (*Session_GetEpGraphAssignmentInfo)(const OrtSession*, const OrtEpAssignedSubgraph* const** graphs,
+                                                 size_t* count);
+  OrtStatus* (*EpAssignedSubgraph_GetEpName)(const OrtEpAssignedSubgraph*, const char** name);
+  OrtStatus* (*EpAssignedSubgraph_GetNodes)(const OrtEpAssignedSubgraph*, const OrtEpAssignedNode* const** nodes,
+                                            size_t* count);
+  void* gap_410[2];
+  OrtStatus* (*EpAssignedNode_GetOperatorType)(const OrtEpAssignedNode*, const char** type);
+  void* gap_413[1];
   // `shape` points into the value.
   OrtStatus* (*GetTensorElementTypeAndShapeDataReference)(const OrtValue*, OrtElementType*, const int64_t** shape,
                                                           size_t* rank);
@@ -300,6 +311,10 @@ SUBTEN_ORT_POSITION(UpdateCUDAProviderOptions, 206);
 SUBTEN_ORT_POSITION(ReleaseCUDAProviderOptions, 208);
 SUBTEN_ORT_POSITION(GetResizedStringTensorElementBuffer, 252);
 SUBTEN_ORT_POSITION(TensorTypeAndShape_HasShape, 390);
+SUBTEN_ORT_POSITION(Session_GetEpGraphAssignmentInfo, 407);
+SUBTEN_ORT_POSITION(EpAssignedSubgraph_GetEpName, 408);
+SUBTEN_ORT_POSITION(EpAssignedSubgraph_GetNodes, 409);
+SUBTEN_ORT_POSITION(EpAssignedNode_GetOperatorType, 412);
 SUBTEN_ORT_POSITION(GetTensorElementTypeAndShapeDataReference, 414);
 #undef SUBTEN_ORT_POSITION
 

@@ -1,3 +1,4 @@
+import type { CudaInfo } from '../runtime/system.js'
 import type { LoadOptions, Model } from '../runtime/types.js'
 
 /** What `systemInfo()` of the runtime tells. */
@@ -10,6 +11,8 @@ export interface SystemInfo {
     readonly quota?: number | null
     readonly used: number
   }
+  /** Absent where the addon cannot ask. */
+  readonly cuda?: CudaInfo
 }
 
 export interface EngineInfo {

@@ -108,6 +108,11 @@ export interface NativeAddon {
   readonly version: string
   configure(options: { onnxruntimeLibrary: string }): void
   engines(): (NativeStatus & { name: string; version: string; library: string })[]
+  /** Asks the CUDA driver, which it starts. `driver`: 13000 is CUDA 13.0; 0 where there is none. */
+  cudaDevices?(): NativeStatus & {
+    driver: number
+    devices: { ordinal: number; name: string; uuid: string; compute: string; memoryBytes: number }[]
+  }
   cpus(): { online: number; affinity: number; quota: number; used: number; throttled: number }
   layout(): Record<string, number> & { datatypes: string[] }
   /** `level`: 0 error, 1 warning, 2 info, 3 verbose. */

@@ -14,7 +14,7 @@ export function asMarkdown({ card, cpu, node, results, pytorch }) {
     '',
     ...head('case', 'infer p50', 'p99', 'p999', 'inferSync p50', 'p99'),
     ...ran.map(({ name, infer, inferSync }) =>
-      row(name, us(infer.p50), us(infer.p99), us(infer.p999), us(inferSync.p50), us(inferSync.p99)),
+      row(name, us(infer.p50), us(infer.p99), us(infer.p999), us(inferSync?.p50), us(inferSync?.p99)),
     ),
     '',
     'Requests of many rows, one after the other: milliseconds at p50, rows a second.',

@@ -10,43 +10,38 @@ import { folderOf, relativeError, rowsFor } from '../../test/gpu/models.mjs'
 import { asMarkdown } from './markdown.mjs'
 
 const QUICK = process.env.SUBTEN_BENCH_QUICK === '1'
-const SECONDS = QUICK ? 0.2 : 2
+const SECONDS = QUICK ? 0.2 : Number(process.env.SUBTEN_BENCH_SECONDS ?? 2)
 const LIMIT_MS = 10
 // Without a GPU the script itself can be tried, on the CPU.
 const REHEARSAL = process.env.SUBTEN_GPU_REHEARSAL === '1'
 const cuda = (options = {}) => (REHEARSAL ? {} : { executionProviders: [{ name: 'cuda', ...options }] })
 
-/** What is measured; `cpu` needs no GPU. */
+/** Requests a second of the open loops. */
+const SMALL = [5e3, 1e4, 2e4, 3e4, 4e4]
+const LARGE = [400, 800, 1200, 1600, 2000, 2600, 3200, 4000, 5000, 6000]
+const ROWS = [1, 8, 32]
+
+/** What is measured; `cpu` needs no GPU. Runs are recorded as CUDA graphs except where a case says “launched”. */
 const CASES = [
-  { name: 'digits, CPU', model: 'digits', options: {}, cpu: true },
-  { name: 'digits', model: 'digits', options: cuda(), batches: [1, 32], rates: [2e3, 5e3, 1e4, 2e4, 4e4] },
+  { name: 'digits, CPU', model: 'digits', options: {}, cpu: true, rates: SMALL },
+  { name: 'digits', model: 'digits', options: cuda(), batches: [1, 32], rates: SMALL },
+  { name: 'digits, launched', model: 'digits', options: cuda({ graphs: false }), batches: [1, 32] },
   { name: 'mlp, CPU', model: 'mlp', options: {}, cpu: true },
   { name: 'mlp', model: 'mlp', options: cuda(), batches: [1, 32] },
+  { name: 'mlp, launched', model: 'mlp', options: cuda({ graphs: false }), batches: [1, 32] },
   { name: 'ResNet-50 FP32, CPU', model: 'resnet50', options: {}, cpu: true },
-  { name: 'ResNet-50 FP32', model: 'resnet50', options: cuda({ tf32: false }), batches: [1, 8, 32] },
+  { name: 'ResNet-50 FP32', model: 'resnet50', options: cuda({ tf32: false }), batches: ROWS },
+  { name: 'ResNet-50 TF32', model: 'resnet50', options: cuda(), batches: ROWS, rates: LARGE },
+  { name: 'ResNet-50 TF32, launched', model: 'resnet50', options: cuda({ graphs: false }), batches: ROWS },
+  { name: 'ResNet-50 TF32, pageable', model: 'resnet50', options: cuda({ pinnedMemory: false }), batches: ROWS },
+  { name: 'ResNet-50 TF32, NHWC', model: 'resnet50', options: cuda({ preferNhwc: true }), batches: ROWS },
+  { name: 'ResNet-50 FP16', model: 'resnet50_fp16', options: cuda(), batches: ROWS },
+  { name: 'ResNet-50 FP16, NHWC', model: 'resnet50_fp16', options: cuda({ preferNhwc: true }), batches: ROWS, rates: LARGE },
   {
-    name: 'ResNet-50 TF32',
-    model: 'resnet50',
-    options: cuda(),
-    batches: [1, 8, 32],
-    rates: [200, 400, 800, 1200, 1600, 2000, 2600],
-  },
-  { name: 'ResNet-50 TF32, pageable', model: 'resnet50', options: cuda({ pinnedMemory: false }), batches: [1, 8, 32] },
-  { name: 'ResNet-50 TF32, NHWC', model: 'resnet50', options: cuda({ preferNhwc: true }), batches: [1, 8, 32] },
-  {
-    name: 'ResNet-50 FP16',
+    name: 'ResNet-50 FP16, NHWC, launched',
     model: 'resnet50_fp16',
-    options: cuda(),
-    batches: [1, 8, 32],
-    rates: [400, 800, 1600, 2400, 3200, 4000, 5000],
-  },
-  { name: 'ResNet-50 FP16, pageable', model: 'resnet50_fp16', options: cuda({ pinnedMemory: false }), batches: [1, 8, 32] },
-  {
-    name: 'ResNet-50 FP16, NHWC',
-    model: 'resnet50_fp16',
-    options: cuda({ preferNhwc: true }),
-    batches: [1, 8, 32],
-    rates: [400, 800, 1600, 2400, 3200, 4000, 5000],
+    options: cuda({ preferNhwc: true, graphs: false }),
+    batches: ROWS,
   },
 ]
 
@@ -118,10 +113,12 @@ async function single({ model: name, options }) {
   model.resetStats()
   const infer = await sequential((i) => model.infer(rows[i % 16]))
   const stages = stagesOf(model)
-  const inferSync = await sequential((i) => model.inferSync(rows[i % 16]))
+  // A model whose runs are recorded computes on a thread of its own only.
+  const graphs = model.metadata['cuda graphs'] ?? ''
+  const inferSync = graphs.startsWith('batches') ? undefined : await sequential((i) => model.inferSync(rows[i % 16]))
   const { device = 'cpu', nodes = '' } = model.metadata
   await model.close()
-  return { device, nodes, infer, stages, inferSync }
+  return { device, nodes, graphs, infer, stages, inferSync }
 }
 
 /** PyTorch's answer to the same picture, as far as it is from ours on the CPU: 1 would be no answer at all. */
@@ -153,8 +150,9 @@ async function batched({ model: name, options, batches }) {
   return found
 }
 
-/** Growing rates until p99 is above the limit; every batch size has run before, since each chooses its kernels. */
+/** Growing rates until p99 is above the limit; every batch size has run before. */
 async function served({ model: name, options, rates }, zeroCopy) {
+  const loadStart = performance.now()
   const model = await load(folderOf(name), { max_batch_size: 32, ...SERVING, ...options })
   const [input] = model.inputs
   const rows = rowsFor(model, 16)
@@ -162,6 +160,7 @@ async function served({ model: name, options, rates }, zeroCopy) {
     const data = new Float32Array(rows[0][input.name].length * size)
     await model.infer({ [input.name]: { data, shape: [size, ...input.shape.slice(1)] } })
   }
+  const loadSeconds = (performance.now() - loadStart) / 1000
   const call = zeroCopy
     ? async () => {
         const slot = await model.claim()
@@ -179,7 +178,7 @@ async function served({ model: name, options, rates }, zeroCopy) {
   }
   await model.close()
   const good = found.filter(({ p99, failed, rate, achieved }) => p99 < LIMIT_MS * 1000 && !failed && achieved > rate * 0.9)
-  return { bestRate: good.at(-1)?.rate ?? 0, steps: found }
+  return { bestRate: good.at(-1)?.rate ?? 0, loadSeconds, steps: found }
 }
 
 async function inPyTorch() {
@@ -221,7 +220,7 @@ for (const each of CASES) {
     if (each.batches) result.batched = await batched(each)
     if (each.rates) {
       result.served = await served(each, false)
-      if (each.model.startsWith('resnet')) result.servedZeroCopy = await served(each, true)
+      if (each.model === 'resnet50_fp16') result.servedZeroCopy = await served(each, true)
     }
   } catch (error) {
     result.failed = `${error.code ?? error.name}: ${error.message}`
@@ -243,6 +242,7 @@ function brief({ name, failed, infer, inferSync, batched: many, served: one, ser
     infer: infer && [infer.p50, infer.p99, infer.p999],
     inferSync: inferSync && [inferSync.p50, inferSync.p99],
     rows: many?.map(({ rows, infer: { p50 }, rowsPerSecond }) => [rows, p50, rowsPerSecond]),
+    load: one?.loadSeconds,
     best: one?.bestRate,
     bestZeroCopy: zero?.bestRate,
     steps: one?.steps.map(({ rate, p50, p99, meanBatch }) => [rate, p50, p99, meanBatch]),

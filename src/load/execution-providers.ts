@@ -17,6 +17,7 @@ const CUDA_OPTIONS = new Set([
   'tf32',
   'preferNhwc',
   'pinnedMemory',
+  'graphs',
   'libraryPath',
   'providerOptions',
 ])
@@ -40,7 +41,7 @@ export function devicePlan(options: LoadOptions, config: ModelConfig, engine: st
   const at = providers.findIndex(({ name }) => name === 'cuda')
   if (at < 0) return undefined
   if (at > 0) throw wrong(`[${at}]`, "'cuda' must come first: operators go to the first provider that has them")
-  return cudaPlan(checkedCuda(providers[0] as CudaProvider), providers.length === 1)
+  return cudaPlan(checkedCuda(providers[0] as CudaProvider), providers.length === 1, instancesOf(config))
 }
 
 function checkedProviders(given: unknown): readonly { readonly name: string }[] {
@@ -70,13 +71,13 @@ function checkedCuda(provider: CudaProvider): CudaProvider {
   if (!(Number.isInteger(deviceId) && deviceId >= 0 && deviceId < 1024)) {
     throw wrong('[0].deviceId', 'must be a whole number from 0', deviceId)
   }
-  if (memoryLimitMb !== undefined && !(memoryLimitMb >= 1 && memoryLimitMb <= 1 << 30)) {
+  if (memoryLimitMb !== undefined && !(typeof memoryLimitMb === 'number' && memoryLimitMb >= 1 && memoryLimitMb <= 1 << 30)) {
     throw wrong('[0].memoryLimitMb', 'must be a number of MiB from 1', memoryLimitMb)
   }
   if (convolutionSearch !== undefined && !Object.hasOwn(SEARCHES, convolutionSearch)) {
     throw wrong('[0].convolutionSearch', "must be 'exhaustive', 'heuristic' or 'default'", convolutionSearch)
   }
-  for (const name of ['tf32', 'preferNhwc', 'pinnedMemory'] as const) {
+  for (const name of ['tf32', 'preferNhwc', 'pinnedMemory', 'graphs'] as const) {
     const value: unknown = provider[name]
     if (value !== undefined && typeof value !== 'boolean') throw wrong(`[0].${name}`, 'must be true or false', value)
   }
@@ -94,13 +95,14 @@ function checkedCuda(provider: CudaProvider): CudaProvider {
   return provider
 }
 
-function cudaPlan(provider: CudaProvider, only: boolean): DevicePlan {
+function cudaPlan(provider: CudaProvider, only: boolean, instances: number): DevicePlan {
   const { deviceId = 0, memoryLimitMb, convolutionSearch, tf32, preferNhwc, pinnedMemory, libraryPath } = provider
   const text = (value: string | number | boolean): string =>
     typeof value === 'boolean' ? (value ? '1' : '0') : String(value)
   const settings: [string, string | number | boolean | undefined][] = [
     ['cuda_only', only],
     ['cuda_pinned', pinnedMemory],
+    ['cuda_graph_lanes', provider.graphs === false ? 0 : instances],
     ['cuda_library_path', typeof libraryPath === 'string' ? libraryPath : libraryPath?.join(':')],
     ['cuda.gpu_mem_limit', memoryLimitMb === undefined ? undefined : Math.floor(memoryLimitMb * 1024 * 1024)],
     ['cuda.cudnn_conv_algo_search', convolutionSearch && SEARCHES[convolutionSearch]],
@@ -126,8 +128,19 @@ function groupPlan(config: ModelConfig): DevicePlan | undefined {
   if (!groups.every(({ kind }) => kind === 'KIND_GPU')) throw refuse('groups of KIND_GPU beside others are not built yet')
   const devices = new Set(groups.flatMap(({ gpus }) => (gpus.length === 0 ? [0] : gpus)))
   if (devices.size > 1) throw refuse(`several devices (${[...devices].join(', ')}) for one model are not built yet`)
-  return { cudaDevice: [...devices][0] ?? 0, settings: [['cuda_only', '0']] }
+  return { cudaDevice: [...devices][0] ?? 0, settings: [
+      ['cuda_only', '0'],
+      ['cuda_graph_lanes', String(instancesOf(config))],
+    ],
+  }
 }
+
+/** As the core will have them: one where the configuration has no group. */
+const instancesOf = ({ instance_group }: ModelConfig): number =>
+  Math.max(
+    1,
+    instance_group.reduce((sum, { count }) => sum + count, 0),
+  )
 
 function wrong(field: string, problem: string, given?: unknown): SubtenError {
   const name = `executionProviders${field}`

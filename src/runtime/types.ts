@@ -164,6 +164,12 @@ export interface CudaProvider {
   readonly tf32?: boolean
   /** Convolutions in the layout NHWC; off by default. */
   readonly preferNhwc?: boolean
+  /**
+   * Records the runs of a model whose operators all run on the device and whose shapes are fixed beside the batch, once
+   * for 1, 2, 4, … rows and `max_batch_size`; batches are padded to the next. On by default. Such a model has a session,
+   * with its weights, for each instance, and no `inferSync`.
+   */
+  readonly graphs?: boolean
   /** Page-locks the memory of the model's requests, so that the device copies it by itself; on by default. */
   readonly pinnedMemory?: boolean
   /** Folders of CUDA's libraries, or `site-packages/nvidia`; before SUBTEN_CUDA_LIBRARY_PATH and the system. */

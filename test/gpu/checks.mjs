@@ -48,6 +48,30 @@ export const checks = [
     run: async () => within(2e-3)(await compare('digits', { rows: 64 })),
   },
   {
+    name: 'recorded runs answer every number of rows as unrecorded ones do',
+    run: async () => {
+      const options = { max_batch_size: 12, instance_group: [{ count: 2 }] }
+      const launched = await load(folderOf('digits'), { ...options, executionProviders: [{ name: 'cuda', graphs: false }] })
+      const recorded = await load(folderOf('digits'), { ...options, executionProviders: CUDA })
+      const pixels = rowsFor(launched, 12).map(({ image }) => image)
+      let worst = 0
+      for (let round = 0; round < 3; round++) {
+        for (let rows = 1; rows <= 12; rows++) {
+          const data = Float32Array.from(pixels.slice(0, rows).flatMap((row) => [...row]))
+          const image = { data, shape: [rows, ...launched.inputs[0].shape.slice(1)] }
+          const [wanted, found] = await Promise.all([launched.infer({ image }), recorded.infer({ image })])
+          worst = Math.max(worst, relativeError(found.probabilities.data, wanted.probabilities.data))
+        }
+      }
+      const graphs = recorded.metadata['cuda graphs']
+      await recorded.close()
+      await launched.close()
+      assert.equal(graphs, 'batches of 1, 2, 4, 8, 12; 2 streams')
+      assert.ok(worst < 1e-3, `relative error ${worst}`)
+      return { worst, graphs }
+    },
+  },
+  {
     name: 'digits on the GPU without TF32 answers as on the CPU to 1e-5',
     run: async () => within(1e-5)(await compare('digits', { providers: [{ name: 'cuda', tf32: false }], rows: 64 })),
   },
@@ -175,13 +199,14 @@ export const checks = [
   {
     name: 'a process that exits with runs on the device in flight ends with its own code',
     run: () => {
-      const code = `import { load } from 'subten'
-        const model = await load(${JSON.stringify(folderOf('digits'))}, { executionProviders: [{ name: 'cuda' }] })
+      const code = (graphs) => `import { load } from 'subten'
+        const executionProviders = [{ name: 'cuda', graphs: ${graphs} }]
+        const model = await load(${JSON.stringify(folderOf('digits'))}, { executionProviders })
         await model.infer({ image: new Float32Array(64) })
         for (let i = 0; i < 256; i++) model.infer({ image: new Float32Array(64) }).catch(() => {})
         setTimeout(() => process.exit(7), 2)`
-      const codes = Array.from({ length: 5 }, () => child(code).status)
-      assert.deepEqual(codes, [7, 7, 7, 7, 7])
+      const codes = [false, true, false, true, false, true].map((graphs) => child(code(graphs)).status)
+      assert.deepEqual(codes, [7, 7, 7, 7, 7, 7])
       return { codes }
     },
   },

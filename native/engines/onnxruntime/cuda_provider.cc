@@ -1,6 +1,7 @@
 #include "engines/onnxruntime/cuda_provider.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <span>
 #include <string_view>
@@ -56,6 +57,11 @@ std::string node_type(const OrtEpAssignedNode* node) {
   return type;
 }
 
+std::atomic<bool>& cuda_used() noexcept {
+  static std::atomic<bool> used{false};
+  return used;
+}
+
 struct ProviderNodes {
   size_t count = 0;
   std::vector<std::string> types;
@@ -87,11 +93,20 @@ Status use_cuda(const CudaSettings& settings, OrtSessionOptions* options) {
     return Status::error(Code::kEngineVersion, std::string("ONNX Runtime refused ") + kNoCpuNodes + ": " +
                                                    error.message());
   }
+  cuda_used().store(true, std::memory_order_relaxed);  // a fact on its own
   // Only for what is shown to users.
   if (OrtStatus* ignored = ort().AddSessionConfigEntry(options, kRecordNodes, "1"); ignored != nullptr) {
     ort().ReleaseStatus(ignored);
   }
   return Status::ok();
+}
+
+bool cuda_was_used() noexcept { return cuda_used().load(std::memory_order_relaxed); }
+
+Status lock_request_memory(const CudaSettings& settings, void* start, uint64_t bytes, PinnedRegion* region) {
+  Status status = region->lock(settings.device, start, bytes);
+  if (!status.is_ok()) status.message += " (pinnedMemory: false computes without)";
+  return status;
 }
 
 std::string where_nodes_run(const OrtSession* session) {

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engines/cuda/pinned_region.h"
 #include "engines/onnxruntime/ort_api.h"
 #include "memory/status.h"
 
@@ -15,6 +16,7 @@ struct CudaSettings {
   // Operators that CUDA does not have run on the CPU, and tensors are copied for them; otherwise they are an error.
   bool cpu_nodes = true;
   bool pinned = true;             // page-lock the memory of requests
+  uint32_t graph_lanes = 0;       // streams with runs recorded as CUDA graphs; 0: runs are not recorded
   std::string library_path;       // where CUDA's libraries lie, separated by ':'
   std::vector<std::pair<std::string, std::string>> options;  // of the provider, by its own names
 
@@ -26,6 +28,12 @@ struct CudaSettings {
 // ENGINE_NOT_FOUND: a driver or a library is missing; NOT_SUPPORTED: no device, no provider, too old a driver;
 // CONFIG_INVALID: no such device, or an option that the provider refuses.
 Status use_cuda(const CudaSettings& settings, OrtSessionOptions* options);
+
+// True once a session of this process computes on a device: libraries with exit handlers and threads are loaded then.
+bool cuda_was_used() noexcept;
+
+// Page-locks the memory of requests.
+Status lock_request_memory(const CudaSettings& settings, void* start, uint64_t bytes, PinnedRegion* region);
 
 // What of the model runs where: "CUDAExecutionProvider 122, CPUExecutionProvider 2 (Shape, Gather)". Empty where the
 // library does not say.

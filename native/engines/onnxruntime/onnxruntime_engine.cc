@@ -7,6 +7,7 @@
 #include "engines/cuda/pinned_region.h"
 #include "engines/onnxruntime/environment.h"
 #include "engines/onnxruntime/execute.h"
+#include "engines/onnxruntime/graph_model.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/session.h"
 
@@ -26,9 +27,7 @@ class OrtModel final : public EngineModel {
   Status use_memory(void* start, uint64_t bytes) override {
     const CudaSettings& cuda = state_->parameters.cuda;
     if (!cuda.used() || !cuda.pinned) return Status::ok();
-    Status status = memory_.lock(cuda.device, start, bytes);
-    if (!status.is_ok()) status.message += " (pinnedMemory: false computes without)";
-    return status;
+    return lock_request_memory(cuda, start, bytes, &memory_);
   }
   Status create_instance(std::unique_ptr<EngineInstance>* out) override {
     try {
@@ -55,11 +54,15 @@ class OnnxRuntimeEngine final : public Engine {
   }
   std::string version() const override { return loaded_ort_library().version; }
   std::string library() const override { return loaded_ort_library().path; }
+  bool loads_libraries() const noexcept override { return cuda_was_used(); }
+  // Threads of CUDA's libraries and of models on the device live on, and would meet what exit handlers take down.
+  bool stop_at_exit(bool /*idle*/) noexcept override { return !cuda_was_used(); }
   Status open(const EngineOptions& options, std::unique_ptr<EngineModel>* out) override {
     try {
       if (Status status = load_ort_library(options.library_path); !status.is_ok()) return status;
       std::unique_ptr<OrtModelState> state;
       if (Status status = open_ort_model(options, &state); !status.is_ok()) return status;
+      if (Status status = GraphModel::open(options, &state, out); !status.is_ok() || *out) return status;
       *out = std::make_unique<OrtModel>(std::move(state));
       return Status::ok();
     } catch (const std::bad_alloc&) {

@@ -28,6 +28,7 @@ struct OrtTensorTypeAndShapeInfo;
 struct OrtModelMetadata;
 struct OrtThreadingOptions;
 struct OrtCudaOptions;  // OrtCUDAProviderOptionsV2
+struct OrtIoBinding;
 struct OrtEpAssignedSubgraph;
 struct OrtEpAssignedNode;
 
@@ -145,7 +146,9 @@ struct OrtApi {
   OrtStatus* (*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo*, size_t*);
   OrtStatus* (*GetDimensions)(const OrtTensorTypeAndShapeInfo*, int64_t* dims, size_t rank);
   OrtStatus* (*GetSymbolicDimensions)(const OrtTensorTypeAndShapeInfo*, const char** names, size_t rank);  // borrowed
-  void* gap_64[5];
+  void* gap_64[4];
+  // `name`: "Cpu" or "Cuda".
+  OrtStatus* (*CreateMemoryInfo)(const char* name, OrtAllocatorType, int device, OrtMemType, OrtMemoryInfo**);
   OrtStatus* (*CreateCpuMemoryInfo)(OrtAllocatorType, OrtMemType, OrtMemoryInfo**);
   void* gap_70[6];
   OrtStatus* (*AllocatorFree)(OrtAllocator*, void*);
@@ -178,7 +181,14 @@ struct OrtApi {
                                                       int64_t* count);
   void* gap_124[6];
   OrtStatus* (*AddSessionConfigEntry)(OrtSessionOptions*, const char* key, const char* value);
-  void* gap_131[16];
+  void* gap_131[2];
+  OrtStatus* (*RunWithBinding)(OrtSession*, const OrtRunOptions*, const OrtIoBinding*);
+  OrtStatus* (*CreateIoBinding)(OrtSession*, OrtIoBinding**);
+  void (*ReleaseIoBinding)(OrtIoBinding*);
+  // The value must outlive the binding.
+  OrtStatus* (*BindInput)(OrtIoBinding*, const char* name, const OrtValue*);
+  OrtStatus* (*BindOutput)(OrtIoBinding*, const char* name, const OrtValue*);
+  void* gap_138[9];
   OrtStatus* (*SetGlobalIntraOpNumThreads)(OrtThreadingOptions*, int threads);
   OrtStatus* (*SetGlobalInterOpNumThreads)(OrtThreadingOptions*, int threads);
   OrtStatus* (*SetGlobalSpinControl)(OrtThreadingOptions*, int allow_spinning);
@@ -272,6 +282,7 @@ SUBTEN_ORT_POSITION(GetTensorElementType, 60);
 SUBTEN_ORT_POSITION(GetDimensionsCount, 61);
 SUBTEN_ORT_POSITION(GetDimensions, 62);
 SUBTEN_ORT_POSITION(GetSymbolicDimensions, 63);
+SUBTEN_ORT_POSITION(CreateMemoryInfo, 68);
 SUBTEN_ORT_POSITION(CreateCpuMemoryInfo, 69);
 SUBTEN_ORT_POSITION(AllocatorFree, 76);
 SUBTEN_ORT_POSITION(GetAllocatorWithDefaultOptions, 78);
@@ -295,6 +306,11 @@ SUBTEN_ORT_POSITION(CreateThreadingOptions, 121);
 SUBTEN_ORT_POSITION(ReleaseThreadingOptions, 122);
 SUBTEN_ORT_POSITION(ModelMetadataGetCustomMetadataMapKeys, 123);
 SUBTEN_ORT_POSITION(AddSessionConfigEntry, 130);
+SUBTEN_ORT_POSITION(RunWithBinding, 133);
+SUBTEN_ORT_POSITION(CreateIoBinding, 134);
+SUBTEN_ORT_POSITION(ReleaseIoBinding, 135);
+SUBTEN_ORT_POSITION(BindInput, 136);
+SUBTEN_ORT_POSITION(BindOutput, 137);
 SUBTEN_ORT_POSITION(SetGlobalIntraOpNumThreads, 147);
 SUBTEN_ORT_POSITION(SetGlobalInterOpNumThreads, 148);
 SUBTEN_ORT_POSITION(SetGlobalSpinControl, 149);
@@ -331,6 +347,7 @@ struct OrtRelease {
   void operator()(OrtTypeInfo* info) const noexcept { ort().ReleaseTypeInfo(info); }
   void operator()(OrtSessionOptions* options) const noexcept { ort().ReleaseSessionOptions(options); }
   void operator()(OrtModelMetadata* metadata) const noexcept { ort().ReleaseModelMetadata(metadata); }
+  void operator()(OrtIoBinding* binding) const noexcept { ort().ReleaseIoBinding(binding); }
   void operator()(OrtCudaOptions* options) const noexcept { ort().ReleaseCUDAProviderOptions(options); }
   void operator()(OrtThreadingOptions* options) const noexcept { ort().ReleaseThreadingOptions(options); }
 };

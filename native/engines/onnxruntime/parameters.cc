@@ -62,18 +62,22 @@ bool parse_shrinkage(std::string_view text, std::string* out) {
 // What load() made of `executionProviders`, in the names of native code.
 void read_cuda_settings(const EngineOptions& options, CudaSettings* out) {
   constexpr std::string_view kProviderOption = "cuda.";
+  int lanes = 0;
   out->device = options.cuda_device;
   for (const auto& [name, value] : options.settings) {
     if (name == "cuda_only") {
       out->cpu_nodes = value != "1";
     } else if (name == "cuda_pinned") {
       out->pinned = value != "0";
+    } else if (name == "cuda_graph_lanes") {
+      parse_integer(value, 0, 1024, &lanes);
     } else if (name == "cuda_library_path") {
       out->library_path = value;
     } else if (name.starts_with(kProviderOption)) {
       out->options.emplace_back(name.substr(kProviderOption.size()), value);
     }
   }
+  out->graph_lanes = static_cast<uint32_t>(lanes);
 }
 
 constexpr const char* kThreadsLegal = "an integer from 0 to 1024 (0 = the default)";

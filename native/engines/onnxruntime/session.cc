@@ -379,6 +379,10 @@ OrtModelState::~OrtModelState() {
   malloc_trim(0);
 }
 
+Status create_ort_session(const std::string& path, const OrtParameters& parameters, OrtOwned<OrtSession>* out) {
+  return create_session(path, parameters, out);
+}
+
 Status open_ort_model(const EngineOptions& options, std::unique_ptr<OrtModelState>* out) {
   auto model = std::make_unique<OrtModelState>();
   if (Status status = parse_ort_parameters(options, &model->parameters); !status.is_ok()) return status;
@@ -390,6 +394,8 @@ Status open_ort_model(const EngineOptions& options, std::unique_ptr<OrtModelStat
   if (model->parameters.cuda.used()) {
     if (Status status = describe_device(model.get()); !status.is_ok()) return status;
   }
+  // Some of CUDA's libraries are loaded by the first run only.
+  if (model->parameters.cuda.used()) time_runs(*model, options.max_batch_size, 1);
   choose_threads(options, model.get());
   *out = std::move(model);
   return Status::ok();

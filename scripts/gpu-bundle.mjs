@@ -95,7 +95,9 @@ async function download() {
 async function providerPiece(provider, piece) {
   const library = fs.readFileSync(provider)
   const { kept, cleared } = keepArchitecture(library, pins.architecture)
-  say(`kernels for sm_${pins.architecture}: ${(kept / 1e6).toFixed(0)} MB kept, ${(cleared / 1e6).toFixed(0)} MB left out`)
+  say(
+    `kernels for sm_${pins.architecture}: ${(kept / 1e6).toFixed(0)} MB kept, ${(cleared / 1e6).toFixed(0)} MB left out`,
+  )
   fs.writeFileSync(provider, library)
   await run('xz', ['-T0', '-6', '-f', provider])
   fs.renameSync(`${provider}.xz`, piece)
@@ -105,7 +107,8 @@ async function providerPiece(provider, piece) {
 async function layOutNode(stage) {
   const { package: name, version } = pins.node
   const packed = join(downloads, `${name}-${version}.tgz`)
-  if (!fs.existsSync(packed)) await run('npm', ['pack', '--silent', '--pack-destination', downloads, `${name}@${version}`])
+  if (!fs.existsSync(packed))
+    await run('npm', ['pack', '--silent', '--pack-destination', downloads, `${name}@${version}`])
   fs.mkdirSync(join(stage, 'node'), { recursive: true })
   await run('tar', ['-xzf', packed, '-C', join(stage, 'node'), '--strip-components=2', 'package/bin/node'])
 }

@@ -36,7 +36,13 @@ const CASES = [
   { name: 'ResNet-50 TF32, pageable', model: 'resnet50', options: cuda({ pinnedMemory: false }), batches: ROWS },
   { name: 'ResNet-50 TF32, NHWC', model: 'resnet50', options: cuda({ preferNhwc: true }), batches: ROWS },
   { name: 'ResNet-50 FP16', model: 'resnet50_fp16', options: cuda(), batches: ROWS },
-  { name: 'ResNet-50 FP16, NHWC', model: 'resnet50_fp16', options: cuda({ preferNhwc: true }), batches: ROWS, rates: LARGE },
+  {
+    name: 'ResNet-50 FP16, NHWC',
+    model: 'resnet50_fp16',
+    options: cuda({ preferNhwc: true }),
+    batches: ROWS,
+    rates: LARGE,
+  },
   {
     name: 'ResNet-50 FP16, NHWC, launched',
     model: 'resnet50_fp16',
@@ -102,7 +108,10 @@ const SERVING = {
 /** What the stages of the last requests took, µs. */
 function stagesOf(model) {
   return Object.fromEntries(
-    Object.entries(model.stats().stages).map(([name, { p50, p99 }]) => [name, { p50: Math.round(p50), p99: Math.round(p99) }]),
+    Object.entries(model.stats().stages).map(([name, { p50, p99 }]) => [
+      name,
+      { p50: Math.round(p50), p99: Math.round(p99) },
+    ]),
   )
 }
 
@@ -164,8 +173,11 @@ async function served({ model: name, options, rates }, zeroCopy) {
   const call = zeroCopy
     ? async () => {
         const slot = await model.claim()
-        await slot.submit()
-        slot.release()
+        try {
+          await slot.submit()
+        } finally {
+          slot.release()
+        }
       }
     : (i) => model.infer(rows[i % 16])
   const found = []
@@ -177,7 +189,9 @@ async function served({ model: name, options, rates }, zeroCopy) {
     if (!(step.p99 < LIMIT_MS * 1000) || step.failed > 0) break
   }
   await model.close()
-  const good = found.filter(({ p99, failed, rate, achieved }) => p99 < LIMIT_MS * 1000 && !failed && achieved > rate * 0.9)
+  const good = found.filter(
+    ({ p99, failed, rate, achieved }) => p99 < LIMIT_MS * 1000 && !failed && achieved > rate * 0.9,
+  )
   return { bestRate: good.at(-1)?.rate ?? 0, loadSeconds, steps: found }
 }
 
@@ -207,7 +221,8 @@ const save = () => {
 for (const each of CASES) {
   if (asked.length > 0 && !asked.some((text) => each.name.includes(text))) continue
   const reason =
-    (each.cpu || REHEARSAL ? undefined : found.missing) ?? (folderOf(each.model) ? undefined : `the model ${each.model} is not made`)
+    (each.cpu || REHEARSAL ? undefined : found.missing) ??
+    (folderOf(each.model) ? undefined : `the model ${each.model} is not made`)
   if (reason) {
     console.log(`skipped  ${each.name}: ${reason}`)
     results.push({ name: each.name, skipped: reason })

@@ -50,7 +50,8 @@ Napi::Value cpus(const Napi::CallbackInfo& info) {
   return object;
 }
 
-// cudaDevices(): { status, message, driver, devices: [{ ordinal, name, uuid, compute, memoryBytes }] }; starts the driver.
+// cudaDevices(): { status, message, driver, devices: [{ ordinal, name, uuid, compute, memoryBytes }] }; starts the
+// driver.
 Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   std::vector<CudaDevice> devices;

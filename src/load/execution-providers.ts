@@ -45,7 +45,8 @@ export function devicePlan(options: LoadOptions, config: ModelConfig, engine: st
 }
 
 function checkedProviders(given: unknown): readonly { readonly name: string }[] {
-  if (!Array.isArray(given) || given.length === 0) throw wrong('', "must be a list like [{ name: 'cuda' }, 'cpu']", given)
+  if (!Array.isArray(given) || given.length === 0)
+    throw wrong('', "must be a list like [{ name: 'cuda' }, 'cpu']", given)
   const names = new Set<string>()
   return given.map((each: unknown, index) => {
     const provider = (typeof each === 'string' ? { name: each } : each) as ExecutionProvider & { name: string }
@@ -71,7 +72,10 @@ function checkedCuda(provider: CudaProvider): CudaProvider {
   if (!(Number.isInteger(deviceId) && deviceId >= 0 && deviceId < 1024)) {
     throw wrong('[0].deviceId', 'must be a whole number from 0', deviceId)
   }
-  if (memoryLimitMb !== undefined && !(typeof memoryLimitMb === 'number' && memoryLimitMb >= 1 && memoryLimitMb <= 1 << 30)) {
+  if (
+    memoryLimitMb !== undefined &&
+    !(typeof memoryLimitMb === 'number' && memoryLimitMb >= 1 && memoryLimitMb <= 1 << 30)
+  ) {
     throw wrong('[0].memoryLimitMb', 'must be a number of MiB from 1', memoryLimitMb)
   }
   if (convolutionSearch !== undefined && !Object.hasOwn(SEARCHES, convolutionSearch)) {
@@ -125,10 +129,13 @@ function groupPlan(config: ModelConfig): DevicePlan | undefined {
       remedy: 'Use one group of kind KIND_GPU with one GPU, and load the model once for each further device.',
       details: { field: 'instance_group' },
     })
-  if (!groups.every(({ kind }) => kind === 'KIND_GPU')) throw refuse('groups of KIND_GPU beside others are not built yet')
+  if (!groups.every(({ kind }) => kind === 'KIND_GPU'))
+    throw refuse('groups of KIND_GPU beside others are not built yet')
   const devices = new Set(groups.flatMap(({ gpus }) => (gpus.length === 0 ? [0] : gpus)))
   if (devices.size > 1) throw refuse(`several devices (${[...devices].join(', ')}) for one model are not built yet`)
-  return { cudaDevice: [...devices][0] ?? 0, settings: [
+  return {
+    cudaDevice: [...devices][0] ?? 0,
+    settings: [
       ['cuda_only', '0'],
       ['cuda_graph_lanes', String(instancesOf(config))],
     ],

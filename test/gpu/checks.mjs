@@ -51,7 +51,10 @@ export const checks = [
     name: 'recorded runs answer every number of rows as unrecorded ones do',
     run: async () => {
       const options = { max_batch_size: 12, instance_group: [{ count: 2 }] }
-      const launched = await load(folderOf('digits'), { ...options, executionProviders: [{ name: 'cuda', graphs: false }] })
+      const launched = await load(folderOf('digits'), {
+        ...options,
+        executionProviders: [{ name: 'cuda', graphs: false }],
+      })
       const recorded = await load(folderOf('digits'), { ...options, executionProviders: CUDA })
       const pixels = rowsFor(launched, 12).map(({ image }) => image)
       let worst = 0
@@ -182,7 +185,10 @@ export const checks = [
     name: 'a model that is loaded and closed 20 times leaves no memory behind on the device',
     run: async () => {
       const used = () =>
-        Number(spawnSync('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits'], { encoding: 'utf8' }).stdout)
+        Number(
+          spawnSync('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits'], { encoding: 'utf8' })
+            .stdout,
+        )
       const once = async () => {
         const model = await load(folderOf('digits'), { executionProviders: CUDA })
         await model.infer({ image: new Float32Array(64) })
@@ -215,12 +221,16 @@ export const checks = [
     needs: 'triton',
     run: async () => {
       const onCpu = await load(folderOf('digits'))
-      const model = await load(folderOf('digits_triton'), { instance_group: [{ kind: 'KIND_GPU', gpus: [0], count: 1 }] })
+      const model = await load(folderOf('digits_triton'), {
+        instance_group: [{ kind: 'KIND_GPU', gpus: [0], count: 1 }],
+      })
       const inputs = rowsFor(onCpu, 32)
       const [output] = onCpu.outputs
       const wanted = await onCpu.inferMany(inputs)
       const found = await model.inferMany(inputs)
-      const error = Math.max(...wanted.map((each, i) => relativeError(found[i][output.name].data, each[output.name].data)))
+      const error = Math.max(
+        ...wanted.map((each, i) => relativeError(found[i][output.name].data, each[output.name].data)),
+      )
       const { config } = model
       await model.close()
       await onCpu.close()

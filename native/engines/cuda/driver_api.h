@@ -1,5 +1,5 @@
-// The part of CUDA's driver API that subten uses, declared by us and looked up at run time: nothing of CUDA is needed to
-// build, and none at run time unless a model asks for it.
+// The part of CUDA's driver API that subten uses, declared by us and looked up at run time: nothing of CUDA is needed
+// to build, and none at run time unless a model asks for it.
 //
 // Public API of the driver (libcuda.so.1, CUDA 11.2 or newer). Entries whose names end in _v2 or _v3 there keep that
 // in the lookup and lose it here.

@@ -76,8 +76,8 @@ Status CudaStream::create(int device, std::unique_ptr<CudaStream>* out) {
   Status status = self->check(self->driver_->cuDeviceGet(&self->device_, device), "The CUDA driver gives no device");
   if (!status.is_ok()) return status;
   CuContext context = nullptr;
-  status = self->check(self->driver_->cuDevicePrimaryCtxRetain(&context, self->device_),
-                       "The CUDA device gives no context");
+  status =
+      self->check(self->driver_->cuDevicePrimaryCtxRetain(&context, self->device_), "The CUDA device gives no context");
   if (!status.is_ok()) return status;
   self->context_ = context;
   const CurrentContext current(*self->driver_, context);
@@ -126,7 +126,8 @@ void CudaStream::free(CuAddress address) noexcept {
 }
 
 Status CudaStream::copy_in(const DeviceBuffer& to, const void* from, uint64_t bytes) {
-  if (bytes > to.bytes()) return Status::error(Code::kEngineFailed, "A copy to the CUDA device is longer than its buffer");
+  if (bytes > to.bytes())
+    return Status::error(Code::kEngineFailed, "A copy to the CUDA device is longer than its buffer");
   const CurrentContext current(*driver_, context_);
   return check(driver_->cuMemcpyHtoDAsync(to.address(), from, bytes, stream_), "The copy to the CUDA device failed");
 }

@@ -87,10 +87,11 @@ Status load_cuda_libraries(const std::string& ort_library, const std::string& di
   for (const std::string& name : needed) {
     const int major = runtime_major(name);
     if (major > 0 && driver_version / 1000 < major) {
-      return Status::error(Code::kNotSupported,
-                           "The CUDA driver is made for CUDA " + std::to_string(driver_version / 1000) + "." +
-                               std::to_string(driver_version % 1000 / 10) + ", and " + provider + " needs CUDA " +
-                               std::to_string(major) + ". Update the driver, or load an ONNX Runtime for an older CUDA.");
+      return Status::error(Code::kNotSupported, "The CUDA driver is made for CUDA " +
+                                                    std::to_string(driver_version / 1000) + "." +
+                                                    std::to_string(driver_version % 1000 / 10) + ", and " + provider +
+                                                    " needs CUDA " + std::to_string(major) +
+                                                    ". Update the driver, or load an ONNX Runtime for an older CUDA.");
     }
   }
   const std::vector<std::string> folders = search_folders(directories);

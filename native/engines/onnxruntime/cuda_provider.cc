@@ -90,8 +90,8 @@ Status use_cuda(const CudaSettings& settings, OrtSessionOptions* options) {
   }
   const char* no_cpu = settings.cpu_nodes ? "0" : "1";
   if (OrtError error(ort().AddSessionConfigEntry(options, kNoCpuNodes, no_cpu)); error) {
-    return Status::error(Code::kEngineVersion, std::string("ONNX Runtime refused ") + kNoCpuNodes + ": " +
-                                                   error.message());
+    return Status::error(Code::kEngineVersion,
+                         std::string("ONNX Runtime refused ") + kNoCpuNodes + ": " + error.message());
   }
   cuda_used().store(true, std::memory_order_relaxed);  // a fact on its own
   // Only for what is shown to users.

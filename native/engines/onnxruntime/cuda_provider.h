@@ -15,9 +15,9 @@ struct CudaSettings {
   int device = -1;  // -1: on the CPU
   // Operators that CUDA does not have run on the CPU, and tensors are copied for them; otherwise they are an error.
   bool cpu_nodes = true;
-  bool pinned = true;             // page-lock the memory of requests
-  uint32_t graph_lanes = 0;       // streams with runs recorded as CUDA graphs; 0: runs are not recorded
-  std::string library_path;       // where CUDA's libraries lie, separated by ':'
+  bool pinned = true;        // page-lock the memory of requests
+  uint32_t graph_lanes = 0;  // streams with runs recorded as CUDA graphs; 0: runs are not recorded
+  std::string library_path;  // where CUDA's libraries lie, separated by ':'
   std::vector<std::pair<std::string, std::string>> options;  // of the provider, by its own names
 
   bool used() const noexcept { return device >= 0; }

@@ -133,11 +133,12 @@ TEST_F(CudaLayer, a_stream_copies_in_and_out_in_order_and_tells_its_end_to_a_hos
   ASSERT_EQ(stream->copy_out(out.data(), buffer, 16).message, "");
   std::atomic<bool> told{false};
   // Release pairs with the acquire below: whoever sees `told` sees the copies.
-  ASSERT_EQ(stream
-                ->notify([](void* flag) { static_cast<std::atomic<bool>*>(flag)->store(true, std::memory_order_release); },
-                         &told)
-                .message,
-            "");
+  ASSERT_EQ(
+      stream
+          ->notify([](void* flag) { static_cast<std::atomic<bool>*>(flag)->store(true, std::memory_order_release); },
+                   &told)
+          .message,
+      "");
   bool idle = true;
   ASSERT_EQ(stream->idle(&idle).message, "");
   EXPECT_FALSE(idle);

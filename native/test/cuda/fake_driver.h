@@ -23,14 +23,14 @@ struct Driver {
   int init_result = 0;
   int version = 13000;
   std::vector<Device> devices{Device{}};
-  std::vector<std::string> calls;              // names, in the order of the calls
-  std::map<std::string, int> failures;         // name: result of its next call
+  std::vector<std::string> calls;                // names, in the order of the calls
+  std::map<std::string, int> failures;           // name: result of its next call
   std::map<std::string, int> failures_for_good;  // name: result of every call: a lost device has them all
-  int lost = 0;                                // result of every call but those of the tear-down
-  int task_delay_us = 0;                       // of each copy and host function in a stream
+  int lost = 0;                                  // result of every call but those of the tear-down
+  int task_delay_us = 0;                         // of each copy and host function in a stream
   // What is alive now.
-  std::map<uint64_t, uint64_t> memory;          // address, bytes
-  std::map<void*, uint64_t> registered;         // page-locked regions
+  std::map<uint64_t, uint64_t> memory;   // address, bytes
+  std::map<void*, uint64_t> registered;  // page-locked regions
   int contexts = 0;
   int streams = 0;
   int events = 0;

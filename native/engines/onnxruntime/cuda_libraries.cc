@@ -56,7 +56,9 @@ bool open_library(const std::string& path) noexcept {
 
 bool find_library(const std::string& name, const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
-    const std::string path = folder + "/" + name;
+    std::string path = folder;
+    path += '/';
+    path += name;
     if (exists(path) && open_library(path)) return true;
   }
   return open_library(name);

@@ -113,6 +113,7 @@ using namespace subten::fake_cuda;  // NOLINT(google-build-using-namespace): the
 #define FAIL_IF_TOLD(...) \
   if (const int failure = called(__VA_ARGS__); failure != 0) return failure
 
+// NOLINTBEGIN(readability-identifier-naming): the names are the API's.
 FAKE Driver* subten_fake_cuda() { return &driver(); }
 
 FAKE int cuInit(unsigned) {
@@ -302,3 +303,4 @@ FAKE int cuEventDestroy_v2(void* event) {
   --driver().events;
   return 0;
 }
+// NOLINTEND(readability-identifier-naming)

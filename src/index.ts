@@ -13,6 +13,8 @@ export { Tensor } from './runtime/tensor.js'
 export type {
   BatchReason,
   ClaimOptions,
+  CudaProvider,
+  ExecutionProvider,
   InferManyOptions,
   InferOptions,
   Inputs,
@@ -32,7 +34,5 @@ export type {
   TensorInput,
   TensorSpec,
   Timing,
-  CudaProvider,
-  ExecutionProvider,
   TritonOptions,
 } from './runtime/types.js'

@@ -64,7 +64,7 @@ class Recorder final : public BatchCompletion {
   std::atomic<bool> ended_{false};
 };
 
-class GraphLanes : public testing::Test {
+class OnnxRuntimeGraphLanes : public testing::Test {
  protected:
   void SetUp() override {
     NEEDS_LIBRARY();
@@ -114,7 +114,7 @@ TEST(GraphSizes, are_powers_of_two_up_to_the_largest_batch_and_that_one) {
   EXPECT_EQ(graph_sizes(12), (std::vector<uint32_t>{1, 2, 4, 8, 12}));
 }
 
-TEST_F(GraphLanes, every_number_of_rows_gets_the_answers_of_an_unpadded_run) {
+TEST_F(OnnxRuntimeGraphLanes, every_number_of_rows_gets_the_answers_of_an_unpadded_run) {
   std::unique_ptr<GraphLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   for (const uint32_t rows : {5U, 1U, 6U, 3U, 2U, 4U}) {
@@ -132,7 +132,7 @@ TEST_F(GraphLanes, every_number_of_rows_gets_the_answers_of_an_unpadded_run) {
   }
 }
 
-TEST_F(GraphLanes, outputs_go_into_memory_of_the_lane_where_the_slab_is_full) {
+TEST_F(OnnxRuntimeGraphLanes, outputs_go_into_memory_of_the_lane_where_the_slab_is_full) {
   std::unique_ptr<GraphLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   const BatchTensor input = tensor(2);
@@ -144,7 +144,7 @@ TEST_F(GraphLanes, outputs_go_into_memory_of_the_lane_where_the_slab_is_full) {
   EXPECT_TRUE(recorder.adopted);
 }
 
-TEST_F(GraphLanes, a_failed_copy_fails_its_batch_and_the_next_one_is_answered) {
+TEST_F(OnnxRuntimeGraphLanes, a_failed_copy_fails_its_batch_and_the_next_one_is_answered) {
   std::unique_ptr<GraphLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   const BatchTensor input = tensor(2);
@@ -161,7 +161,7 @@ TEST_F(GraphLanes, a_failed_copy_fails_its_batch_and_the_next_one_is_answered) {
   }
 }
 
-TEST_F(GraphLanes, a_lost_device_fails_every_batch_and_says_so) {
+TEST_F(OnnxRuntimeGraphLanes, a_lost_device_fails_every_batch_and_says_so) {
   std::unique_ptr<GraphLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   fake().lost = 719;
@@ -175,7 +175,7 @@ TEST_F(GraphLanes, a_lost_device_fails_every_batch_and_says_so) {
   }
 }
 
-TEST_F(GraphLanes, a_batch_of_more_rows_than_were_recorded_is_refused) {
+TEST_F(OnnxRuntimeGraphLanes, a_batch_of_more_rows_than_were_recorded_is_refused) {
   std::unique_ptr<GraphLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   const BatchTensor input = tensor(7);
@@ -185,7 +185,7 @@ TEST_F(GraphLanes, a_batch_of_more_rows_than_were_recorded_is_refused) {
   EXPECT_EQ(recorder.status.code, Code::kInvalidInput);
 }
 
-TEST_F(GraphLanes, a_device_without_memory_for_the_buffers_fails_the_load_and_leaves_nothing_behind) {
+TEST_F(OnnxRuntimeGraphLanes, a_device_without_memory_for_the_buffers_fails_the_load_and_leaves_nothing_behind) {
   fake().failures["cuMemAllocAsync"] = 2;
   std::unique_ptr<GraphLane> lane;
   EXPECT_EQ(make(&lane).code, Code::kOutOfMemory);

@@ -44,7 +44,7 @@ export async function buildTests(folder = 'build/tests', options = []) {
   return locked(async () => {
     await configureTests(folder, options)
     await run('cmake', ['--build', folder, '--parallel', String(availableParallelism())], { quiet: true })
-    return [at(folder, 'subten_tests'), at(folder, 'subten_allocation_tests')]
+    return ['subten_tests', 'subten_cuda_tests', 'subten_allocation_tests'].map((name) => at(folder, name))
   })
 }
 

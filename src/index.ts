@@ -28,6 +28,8 @@ export { Tensor } from './runtime/tensor.js'
 export type {
   BatchReason,
   ClaimOptions,
+  CudaProvider,
+  ExecutionProvider,
   InferManyOptions,
   InferOptions,
   Inputs,

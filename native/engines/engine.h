@@ -167,6 +167,9 @@ class EngineModel {
   virtual ~EngineModel() = default;
   virtual const ModelSpec& spec() const noexcept = 0;
   virtual Completion completion() const noexcept = 0;
+  // The memory that tensors of batches will lie in, valid until the model is destroyed; called once, before the first
+  // instance is made. Engines that copy to a device page-lock it.
+  virtual Status use_memory(void* /*start*/, uint64_t /*bytes*/) { return Status::ok(); }
   // Thread safe. `*out` is set when the status is ok.
   virtual Status create_instance(std::unique_ptr<EngineInstance>* out) = 0;
   // True when destroying it may take long: that is then not done on a thread that others wait for.

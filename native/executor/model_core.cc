@@ -149,6 +149,8 @@ Status ModelCore::prepare() {
   }
 
   room_ = slab_->size() - slab_->used();
+  status = model_->use_memory(slab_->data(), slab_->size());
+  if (!status.is_ok()) return status;
 
   for (uint32_t index = 0; index < options_.instances; ++index) {
     std::unique_ptr<EngineInstance> instance;

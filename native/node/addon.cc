@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include "engines/cuda/device.h"
 #include "engines/engine.h"
 #include "engines/onnxruntime/onnxruntime_engine.h"
 #include "executor/cpu_limits.h"
@@ -55,6 +56,30 @@ Napi::Value cpus(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// cudaDevices(): { status, message, driver, devices: [{ ordinal, name, uuid, compute, memoryBytes }] }; starts the
+// driver.
+Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::vector<CudaDevice> devices;
+  const CudaDriver* driver = nullptr;
+  Status status = load_cuda_driver(&driver);
+  if (status.is_ok()) status = list_cuda_devices(&devices);
+  Napi::Object found = to_js(env, status);
+  found.Set("driver", driver == nullptr ? 0 : cuda_driver_version(*driver));
+  Napi::Array list = Napi::Array::New(env);
+  for (const CudaDevice& device : devices) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("ordinal", device.ordinal);
+    entry.Set("name", device.name);
+    entry.Set("uuid", device.uuid);
+    entry.Set("compute", std::to_string(device.compute_major) + "." + std::to_string(device.compute_minor));
+    entry.Set("memoryBytes", static_cast<double>(device.memory_bytes));
+    list.Set(list.Length(), entry);
+  }
+  found.Set("devices", list);
+  return found;
+}
+
 // layout(): offsets of what both languages read, for the test that compares them.
 Napi::Value layout(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -105,6 +130,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("engines", Napi::Function::New(env, engines));
   exports.Set("cpus", Napi::Function::New(env, cpus));
   exports.Set("hostWatch", Napi::Function::New(env, host_watch));
+  exports.Set("cudaDevices", Napi::Function::New(env, cuda_devices));
   exports.Set("layout", Napi::Function::New(env, layout));
   exports.Set("onEngineLog", Napi::Function::New(env, on_engine_log));
   exports.Set("engineCall", Napi::Function::New(env, engine_call));

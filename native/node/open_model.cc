@@ -152,6 +152,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   options.config_inputs = tensors_from_js(object.Get("inputs"));
   options.config_outputs = tensors_from_js(object.Get("outputs"));
   options.max_batch_size = get_whole<int32_t>(object, "maxBatchSize", 0, INT32_MAX);
+  if (object.Has("cudaDevice")) options.cuda_device = get_whole<int32_t>(object, "cudaDevice", 0, INT32_MAX);
   const auto read_pairs = [&](const char* list, std::vector<std::pair<std::string, std::string>>* pairs) {
     for_each(object, list, [&](const Napi::Value& each) {
       if (!each.IsArray()) return;

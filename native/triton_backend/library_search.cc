@@ -6,6 +6,7 @@
 
 #include "engines/onnxruntime/cuda_provider.h"
 #include "engines/onnxruntime/library.h"
+#include "engines/onnxruntime/ort_error.h"
 
 namespace subten::triton_backend {
 namespace {
@@ -50,8 +51,12 @@ Status load_ort(const LibraryChoice& choice) {
 }
 
 bool ort_has_cuda() {
-  OrtOwned<OrtCudaOptions> options;
-  return create_cuda_options(0, &options).is_ok();
+  CudaSettings first;
+  first.device = 0;
+  OrtSessionOptions* raw_options = nullptr;
+  if (OrtError error(ort().CreateSessionOptions(&raw_options)); error) return false;
+  const OrtOwned<OrtSessionOptions> options(raw_options);
+  return use_cuda(first, raw_options).is_ok();
 }
 
 }  // namespace subten::triton_backend

@@ -1,4 +1,5 @@
 import { tritonFiles } from '../load/triton-files.js'
+import type { CudaInfo } from '../runtime/system.js'
 import type { LoadOptions, Model } from '../runtime/types.js'
 
 /** What `systemInfo()` of the runtime tells. */
@@ -11,6 +12,8 @@ export interface SystemInfo {
     readonly quota?: number | null
     readonly used: number
   }
+  /** Absent where the addon cannot ask. */
+  readonly cuda?: CudaInfo
 }
 
 export interface EngineInfo {

@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Command } from 'commander'
 import { SubtenError } from '../runtime/errors.js'
+import type { CudaInfo } from '../runtime/system.js'
 import { version } from '../server/package-version.js'
 import type { Context, EngineInfo, SystemInfo } from './context.js'
 import { FAILED, OK } from './exit-codes.js'
@@ -71,6 +74,7 @@ function text({ host, system, triton, problem, advice }: Report): string {
     row('affinity', host.affinity ?? 'unknown'),
     row('cgroup quota', quota + throttled),
     row('gpu', host.gpu ?? 'none found'),
+    ...cudaRows(system?.cuda, host.gpu).map(([name, value]) => row(name, value)),
     ...(advice.length > 0 ? ['what to do', ...advice.map((line) => `  - ${line}`)] : ['nothing is missing']),
   ].join('\n')
 }
@@ -79,6 +83,22 @@ function engineText({ available, version: v, library, error }: EngineInfo): stri
   if (!available) return `not available: ${error ?? 'no reason given'}`
   return [v ?? 'available', library && `(${library})`].filter(Boolean).join(' ')
 }
+
+/** What CUDA has, where there is a driver or should be one. */
+function cudaRows(cuda: CudaInfo | undefined, gpu: string | undefined): [string, string][] {
+  if (!cuda || (cuda.error && !gpu)) return []
+  if (cuda.error) return [['cuda', cuda.error]]
+  return [
+    ['cuda', `driver for CUDA ${cuda.driver}`],
+    ...cuda.devices.map(({ ordinal, name, compute, memoryBytes }): [string, string] => [
+      `cuda:${ordinal}`,
+      `${name} (compute ${compute}, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB)`,
+    ]),
+  ]
+}
+
+const hasCudaProvider = (library: string): boolean =>
+  existsSync(join(dirname(library), 'libonnxruntime_providers_cuda.so'))
 
 function adviceFor(host: HostFacts, system: SystemInfo | undefined, problem: Problem | undefined): string[] {
   const advice: string[] = []
@@ -97,6 +117,11 @@ function adviceFor(host: HostFacts, system: SystemInfo | undefined, problem: Pro
       'The cgroup has throttled its processes, and latency has peaks of a period (100 ms): raise the CPU limit (docker --cpus, Kubernetes resources.limits.cpu, systemd CPUQuota) to more than the load needs, or remove it.',
     )
   }
-  if (host.gpu) advice.push('There is a GPU; this version of subten computes on the CPU only.')
+  if (host.gpu && system?.cuda?.error) advice.push(`The GPU cannot be used: ${system.cuda.error}`)
+  else if (host.gpu && engine?.library && !hasCudaProvider(engine.library)) {
+    advice.push(
+      'There is a GPU, and this ONNX Runtime computes on the CPU only: set SUBTEN_ONNXRUNTIME_LIB to one that was built for GPUs, and load with executionProviders or KIND_GPU (docs/gpu.md).',
+    )
+  }
   return advice
 }

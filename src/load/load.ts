@@ -19,6 +19,7 @@ import type { ModelAt } from '../runtime/models.js'
 import { inRootContext } from '../runtime/root-context.js'
 import type { LoadOptions, TensorSpec } from '../runtime/types.js'
 import { checkOptions, coreOptions } from './core-options.js'
+import { devicePlan } from './execution-providers.js'
 import {
   clientView,
   type ModelFiles,
@@ -34,6 +35,7 @@ import { warmUp } from './warm-up.js'
 const OWN_OPTIONS = new Set([
   'engine',
   'engineLibrary',
+  'executionProviders',
   'version',
   'wake',
   'slo',
@@ -136,6 +138,7 @@ async function openModel(
     )
   }
   const partial = resolveConfig(located.document, { partial: true })
+  const device = devicePlan(options, partial, engine)
   return succeeded(
     await addon().openModel({
       engine,
@@ -146,6 +149,7 @@ async function openModel(
       outputs: configTensors(partial, 'output'),
       maxBatchSize: partial.max_batch_size,
       ...(plan && { settings: plan.settings }),
+      ...(device && { settings: device.settings, cudaDevice: device.cudaDevice }),
     }),
   )
 }

@@ -123,6 +123,11 @@ export interface NativeAddon {
   engines(libraries?: {
     readonly [engine: string]: string
   }): (NativeStatus & { name: string; version: string; library: string })[]
+  /** Asks the CUDA driver, which it starts. `driver`: 13000 is CUDA 13.0; 0 where there is none. */
+  cudaDevices?(): NativeStatus & {
+    driver: number
+    devices: { ordinal: number; name: string; uuid: string; compute: string; memoryBytes: number }[]
+  }
   cpus(): { online: number; affinity: number; quota: number; used: number; throttled: number }
   /** What the watching thread saw; src/flight/decode.ts reads it. `now` as all times there: nanoseconds. */
   hostWatch(): { now: number; late: Float64Array; stalls: Float64Array; samples: Float64Array }

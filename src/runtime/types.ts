@@ -153,10 +153,45 @@ export interface TritonOptions {
   backendConfig?: { readonly [backend: string]: { readonly [key: string]: string | number | boolean } }
 }
 
+/** NVIDIA GPUs by ONNX Runtime's CUDA provider. The library must have been built for GPUs (`engineLibrary`). */
+export interface CudaProvider {
+  readonly name: 'cuda'
+  /** As CUDA numbers the devices, from 0; 0 by default. */
+  readonly deviceId?: number
+  /** The most memory of the device that the model may take for its tensors, MiB. */
+  readonly memoryLimitMb?: number
+  /** How the kernel of a convolution is chosen, at its first run; 'exhaustive' by default. */
+  readonly convolutionSearch?: 'exhaustive' | 'heuristic' | 'default'
+  /** FP32 products in TF32, with 10 bits of mantissa; on by default. */
+  readonly tf32?: boolean
+  /** Convolutions in the layout NHWC; off by default. */
+  readonly preferNhwc?: boolean
+  /**
+   * Records the runs of a model whose operators all run on the device and whose shapes are fixed beside the batch, once
+   * for 1, 2, 4, … rows and `max_batch_size`; batches are padded to the next. On by default. Such a model has a session,
+   * with its weights, for each instance, and no `inferSync`.
+   */
+  readonly graphs?: boolean
+  /** Page-locks the memory of the model's requests, so that the device copies it by itself; on by default. */
+  readonly pinnedMemory?: boolean
+  /** Folders of CUDA's libraries, or `site-packages/nvidia`; before SUBTEN_CUDA_LIBRARY_PATH and the system. */
+  readonly libraryPath?: string | readonly string[]
+  /** Options of the provider by its own names. */
+  readonly providerOptions?: { readonly [name: string]: string | number | boolean }
+}
+
+/** What computes a model of ONNX Runtime. An operator goes to the first in the list that has it. */
+export type ExecutionProvider = 'cuda' | 'cpu' | CudaProvider | { readonly name: 'cpu' }
+
 export interface LoadOptions {
   engine?: 'onnxruntime' | 'null' | 'triton' | 'tensorrt'
   /** Path of the engine's library, instead of the search. */
   engineLibrary?: string
+  /**
+   * Where ONNX Runtime computes: `[{ name: 'cuda', deviceId: 0 }]`. Operators that CUDA does not have are then an
+   * error; `[{ name: 'cuda' }, 'cpu']` runs those on the CPU. The CPU by default, or what `instance_group` says.
+   */
+  executionProviders?: readonly ExecutionProvider[]
   /** How Triton works, for models of its engine. */
   triton?: TritonOptions
   version?: number | string

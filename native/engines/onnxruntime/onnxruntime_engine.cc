@@ -4,8 +4,10 @@
 #include <new>
 #include <utility>
 
+#include "engines/cuda/pinned_region.h"
 #include "engines/onnxruntime/environment.h"
 #include "engines/onnxruntime/execute.h"
+#include "engines/onnxruntime/graph_model.h"
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/session.h"
 
@@ -22,6 +24,11 @@ class OrtModel final : public EngineModel {
 
   const ModelSpec& spec() const noexcept override { return state_->spec; }
   Completion completion() const noexcept override { return Completion::kSync; }
+  Status use_memory(void* start, uint64_t bytes) override {
+    const CudaSettings& cuda = state_->parameters.cuda;
+    if (!cuda.used() || !cuda.pinned) return Status::ok();
+    return lock_request_memory(cuda, start, bytes, &memory_);
+  }
   Status create_instance(std::unique_ptr<EngineInstance>* out) override {
     try {
       return OrtInstance::create(*state_, out);
@@ -32,6 +39,7 @@ class OrtModel final : public EngineModel {
 
  private:
   std::unique_ptr<OrtModelState> state_;
+  PinnedRegion memory_;
 };
 
 class OnnxRuntimeEngine final : public Engine {
@@ -46,11 +54,15 @@ class OnnxRuntimeEngine final : public Engine {
   }
   std::string version() const override { return loaded_ort_library().version; }
   std::string library() const override { return loaded_ort_library().path; }
+  bool loads_libraries() const noexcept override { return cuda_was_used(); }
+  // Threads of CUDA's libraries and of models on the device live on, and would meet what exit handlers take down.
+  bool stop_at_exit(bool /*idle*/) noexcept override { return !cuda_was_used(); }
   Status open(const EngineOptions& options, std::unique_ptr<EngineModel>* out) override {
     try {
       if (Status status = load_ort_library(options.library_path); !status.is_ok()) return status;
       std::unique_ptr<OrtModelState> state;
       if (Status status = open_ort_model(options, &state); !status.is_ok()) return status;
+      if (Status status = GraphModel::open(options, &state, out); !status.is_ok() || *out) return status;
       *out = std::make_unique<OrtModel>(std::move(state));
       return Status::ok();
     } catch (const std::bad_alloc&) {

@@ -28,6 +28,9 @@ struct OrtTensorTypeAndShapeInfo;
 struct OrtModelMetadata;
 struct OrtThreadingOptions;
 struct OrtCudaOptions;  // OrtCUDAProviderOptionsV2
+struct OrtIoBinding;
+struct OrtEpAssignedSubgraph;
+struct OrtEpAssignedNode;
 
 enum class OrtErrorCode : int32_t { kOk = 0, kFail = 1, kInvalidArgument = 2, kNoSuchFile = 3 };
 enum class OrtLoggingLevel : int32_t { kVerbose = 0, kInfo = 1, kWarning = 2, kError = 3, kFatal = 4 };
@@ -143,7 +146,9 @@ struct OrtApi {
   OrtStatus* (*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo*, size_t*);
   OrtStatus* (*GetDimensions)(const OrtTensorTypeAndShapeInfo*, int64_t* dims, size_t rank);
   OrtStatus* (*GetSymbolicDimensions)(const OrtTensorTypeAndShapeInfo*, const char** names, size_t rank);  // borrowed
-  void* gap_64[5];
+  void* gap_64[4];
+  // `name`: "Cpu" or "Cuda".
+  OrtStatus* (*CreateMemoryInfo)(const char* name, OrtAllocatorType, int device, OrtMemType, OrtMemoryInfo**);
   OrtStatus* (*CreateCpuMemoryInfo)(OrtAllocatorType, OrtMemType, OrtMemoryInfo**);
   void* gap_70[6];
   OrtStatus* (*AllocatorFree)(OrtAllocator*, void*);
@@ -176,7 +181,14 @@ struct OrtApi {
                                                       int64_t* count);
   void* gap_124[6];
   OrtStatus* (*AddSessionConfigEntry)(OrtSessionOptions*, const char* key, const char* value);
-  void* gap_131[16];
+  void* gap_131[2];
+  OrtStatus* (*RunWithBinding)(OrtSession*, const OrtRunOptions*, const OrtIoBinding*);
+  OrtStatus* (*CreateIoBinding)(OrtSession*, OrtIoBinding**);
+  void (*ReleaseIoBinding)(OrtIoBinding*);
+  // The value must outlive the binding.
+  OrtStatus* (*BindInput)(OrtIoBinding*, const char* name, const OrtValue*);
+  OrtStatus* (*BindOutput)(OrtIoBinding*, const char* name, const OrtValue*);
+  void* gap_138[9];
   OrtStatus* (*SetGlobalIntraOpNumThreads)(OrtThreadingOptions*, int threads);
   OrtStatus* (*SetGlobalInterOpNumThreads)(OrtThreadingOptions*, int threads);
   OrtStatus* (*SetGlobalSpinControl)(OrtThreadingOptions*, int allow_spinning);
@@ -207,7 +219,16 @@ struct OrtApi {
   OrtStatus* (*GetResizedStringTensorElementBuffer)(OrtValue*, size_t index, size_t bytes, char** buffer);
   void* gap_253[137];
   bool (*TensorTypeAndShape_HasShape)(const OrtTensorTypeAndShapeInfo*);
-  void* gap_391[23];
+  void* gap_391[16];
+  // The four of the assignment of nodes point into the session.
+  OrtStatus* (*Session_GetEpGraphAssignmentInfo)(const OrtSession*, const OrtEpAssignedSubgraph* const** graphs,
+                                                 size_t* count);
+  OrtStatus* (*EpAssignedSubgraph_GetEpName)(const OrtEpAssignedSubgraph*, const char** name);
+  OrtStatus* (*EpAssignedSubgraph_GetNodes)(const OrtEpAssignedSubgraph*, const OrtEpAssignedNode* const** nodes,
+                                            size_t* count);
+  void* gap_410[2];
+  OrtStatus* (*EpAssignedNode_GetOperatorType)(const OrtEpAssignedNode*, const char** type);
+  void* gap_413[1];
   // `shape` points into the value.
   OrtStatus* (*GetTensorElementTypeAndShapeDataReference)(const OrtValue*, OrtElementType*, const int64_t** shape,
                                                           size_t* rank);
@@ -261,6 +282,7 @@ SUBTEN_ORT_POSITION(GetTensorElementType, 60);
 SUBTEN_ORT_POSITION(GetDimensionsCount, 61);
 SUBTEN_ORT_POSITION(GetDimensions, 62);
 SUBTEN_ORT_POSITION(GetSymbolicDimensions, 63);
+SUBTEN_ORT_POSITION(CreateMemoryInfo, 68);
 SUBTEN_ORT_POSITION(CreateCpuMemoryInfo, 69);
 SUBTEN_ORT_POSITION(AllocatorFree, 76);
 SUBTEN_ORT_POSITION(GetAllocatorWithDefaultOptions, 78);
@@ -284,6 +306,11 @@ SUBTEN_ORT_POSITION(CreateThreadingOptions, 121);
 SUBTEN_ORT_POSITION(ReleaseThreadingOptions, 122);
 SUBTEN_ORT_POSITION(ModelMetadataGetCustomMetadataMapKeys, 123);
 SUBTEN_ORT_POSITION(AddSessionConfigEntry, 130);
+SUBTEN_ORT_POSITION(RunWithBinding, 133);
+SUBTEN_ORT_POSITION(CreateIoBinding, 134);
+SUBTEN_ORT_POSITION(ReleaseIoBinding, 135);
+SUBTEN_ORT_POSITION(BindInput, 136);
+SUBTEN_ORT_POSITION(BindOutput, 137);
 SUBTEN_ORT_POSITION(SetGlobalIntraOpNumThreads, 147);
 SUBTEN_ORT_POSITION(SetGlobalInterOpNumThreads, 148);
 SUBTEN_ORT_POSITION(SetGlobalSpinControl, 149);
@@ -300,6 +327,10 @@ SUBTEN_ORT_POSITION(UpdateCUDAProviderOptions, 206);
 SUBTEN_ORT_POSITION(ReleaseCUDAProviderOptions, 208);
 SUBTEN_ORT_POSITION(GetResizedStringTensorElementBuffer, 252);
 SUBTEN_ORT_POSITION(TensorTypeAndShape_HasShape, 390);
+SUBTEN_ORT_POSITION(Session_GetEpGraphAssignmentInfo, 407);
+SUBTEN_ORT_POSITION(EpAssignedSubgraph_GetEpName, 408);
+SUBTEN_ORT_POSITION(EpAssignedSubgraph_GetNodes, 409);
+SUBTEN_ORT_POSITION(EpAssignedNode_GetOperatorType, 412);
 SUBTEN_ORT_POSITION(GetTensorElementTypeAndShapeDataReference, 414);
 #undef SUBTEN_ORT_POSITION
 
@@ -316,6 +347,7 @@ struct OrtRelease {
   void operator()(OrtTypeInfo* info) const noexcept { ort().ReleaseTypeInfo(info); }
   void operator()(OrtSessionOptions* options) const noexcept { ort().ReleaseSessionOptions(options); }
   void operator()(OrtModelMetadata* metadata) const noexcept { ort().ReleaseModelMetadata(metadata); }
+  void operator()(OrtIoBinding* binding) const noexcept { ort().ReleaseIoBinding(binding); }
   void operator()(OrtCudaOptions* options) const noexcept { ort().ReleaseCUDAProviderOptions(options); }
   void operator()(OrtThreadingOptions* options) const noexcept { ort().ReleaseThreadingOptions(options); }
 };

@@ -59,6 +59,27 @@ bool parse_shrinkage(std::string_view text, std::string* out) {
   return true;
 }
 
+// What load() made of `executionProviders`, in the names of native code.
+void read_cuda_settings(const EngineOptions& options, CudaSettings* out) {
+  constexpr std::string_view kProviderOption = "cuda.";
+  int lanes = 0;
+  out->device = options.cuda_device;
+  for (const auto& [name, value] : options.settings) {
+    if (name == "cuda_only") {
+      out->cpu_nodes = value != "1";
+    } else if (name == "cuda_pinned") {
+      out->pinned = value != "0";
+    } else if (name == "cuda_graph_lanes") {
+      parse_integer(value, 0, 1024, &lanes);
+    } else if (name == "cuda_library_path") {
+      out->library_path = value;
+    } else if (name.starts_with(kProviderOption)) {
+      out->options.emplace_back(name.substr(kProviderOption.size()), value);
+    }
+  }
+  out->graph_lanes = static_cast<uint32_t>(lanes);
+}
+
 constexpr const char* kThreadsLegal = "an integer from 0 to 1024 (0 = the default)";
 constexpr const char* kSwitchLegal = "0 or 1";
 constexpr const char* kLevelLegal =
@@ -95,7 +116,7 @@ const char* apply(std::string_view name, const std::string& value, OrtParameters
 }  // namespace
 
 Status parse_ort_parameters(const EngineOptions& options, OrtParameters* out) {
-  out->cuda_device = options.cuda_device;
+  read_cuda_settings(options, &out->cuda);
   for (const auto& [name, value] : options.parameters) {
     if (const char* legal = apply(name, value, out); legal != nullptr) {
       return Status::error(Code::kConfigInvalid,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engines/engine.h"
+#include "engines/onnxruntime/cuda_provider.h"
 #include "engines/onnxruntime/ort_api.h"
 
 namespace subten {
@@ -21,7 +22,7 @@ struct OrtParameters {
   std::string arena_shrinkage;  // "cpu:0"; empty = the arena keeps its memory between runs
   std::vector<std::pair<std::string, std::string>> session_entries;  // names that begin with `session.`
 
-  int cuda_device = -1;  // EngineOptions::cuda_device
+  CudaSettings cuda;  // EngineOptions::cuda_device, and its settings
 
   // A pool of its own instead of the shared one.
   bool own_threads() const noexcept { return intra_op_threads > 0 || execution_mode == OrtExecutionMode::kParallel; }

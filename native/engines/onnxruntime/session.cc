@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engines/cuda/device.h"
 #include "engines/onnxruntime/cuda_provider.h"
 #include "engines/onnxruntime/element_type.h"
 #include "engines/onnxruntime/environment.h"
@@ -72,8 +73,8 @@ Status set_threads(const OrtParameters& parameters, OrtSessionOptions* options) 
 }
 
 Status set_options(const OrtParameters& parameters, OrtSessionOptions* options) {
-  if (parameters.cuda_device >= 0) {
-    if (Status status = use_cuda(parameters.cuda_device, options); !status.is_ok()) return status;
+  if (parameters.cuda.used()) {
+    if (Status status = use_cuda(parameters.cuda, options); !status.is_ok()) return status;
   }
   if (Status status = set_threads(parameters, options); !status.is_ok()) return status;
   if (OrtError error(ort().SetSessionExecutionMode(options, parameters.execution_mode)); error) {
@@ -324,13 +325,27 @@ Status describe_model(const EngineOptions& options, OrtModelState* model) {
   return Status::ok();
 }
 
+// For users: what computes the model.
+Status describe_device(OrtModelState* model) {
+  const CudaSettings& cuda = model->parameters.cuda;
+  CudaDevice device;
+  if (Status status = find_cuda_device(cuda.device, &device); !status.is_ok()) return status;
+  auto& metadata = model->spec.metadata;
+  metadata.emplace_back("device", "cuda:" + std::to_string(cuda.device) + ", " + describe(device));
+  if (std::string nodes = where_nodes_run(model->session.get()); !nodes.empty()) {
+    metadata.emplace_back("nodes", std::move(nodes));
+  }
+  metadata.emplace_back("memory of requests", cuda.pinned ? "page-locked" : "pageable");
+  return Status::ok();
+}
+
 // Gives a small model a thread of its own in place of the shared pool, if the pool does not make it faster.
 void choose_threads(const EngineOptions& options, OrtModelState* model) {
   constexpr int64_t kSmallNs = 1'000'000;
   constexpr off_t kSmallFile = 64 << 20;
   const int threads = ort_compute_threads();
   struct stat file {};
-  if (model->parameters.own_threads() || model->parameters.cuda_device >= 0 || threads < 2 ||
+  if (model->parameters.own_threads() || model->parameters.cuda.used() || threads < 2 ||
       stat(options.model_path.c_str(), &file) != 0 || file.st_size > kSmallFile) {
     return;
   }
@@ -364,6 +379,10 @@ OrtModelState::~OrtModelState() {
   malloc_trim(0);
 }
 
+Status create_ort_session(const std::string& path, const OrtParameters& parameters, OrtOwned<OrtSession>* out) {
+  return create_session(path, parameters, out);
+}
+
 Status open_ort_model(const EngineOptions& options, std::unique_ptr<OrtModelState>* out) {
   auto model = std::make_unique<OrtModelState>();
   if (Status status = parse_ort_parameters(options, &model->parameters); !status.is_ok()) return status;
@@ -372,6 +391,11 @@ Status open_ort_model(const EngineOptions& options, std::unique_ptr<OrtModelStat
     return status;
   }
   if (Status status = describe_model(options, model.get()); !status.is_ok()) return status;
+  if (model->parameters.cuda.used()) {
+    if (Status status = describe_device(model.get()); !status.is_ok()) return status;
+  }
+  // Some of CUDA's libraries are loaded by the first run only.
+  if (model->parameters.cuda.used()) time_runs(*model, options.max_batch_size, 1);
   choose_threads(options, model.get());
   *out = std::move(model);
   return Status::ok();

@@ -47,6 +47,9 @@ struct OrtModelState {
   std::atomic<bool> plans_hold{true};
 };
 
+// A further session of the same file.
+Status create_ort_session(const std::string& path, const OrtParameters& parameters, OrtOwned<OrtSession>* out);
+
 // MODEL_NOT_FOUND, MODEL_INVALID, NOT_SUPPORTED (naming the tensor), CONFIG_INVALID.
 Status open_ort_model(const EngineOptions& options, std::unique_ptr<OrtModelState>* out);
 

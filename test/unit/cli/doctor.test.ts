@@ -39,6 +39,16 @@ describe('subten doctor', () => {
     expect(ran).toMatchObject({ code: 1, out: expect.stringContaining('npm install @subten/onnxruntime') })
   })
 
+  it('shows the devices of the CUDA driver, and says nothing of CUDA where there is neither GPU nor driver', async () => {
+    const device = { ordinal: 0, name: 'NVIDIA H100', uuid: 'GPU-1', compute: '9.0', memoryBytes: 80 * 2 ** 30 }
+    const shown = await subten(['doctor'], { system: { ...system(true), cuda: { driver: '13.0', devices: [device] } } })
+    expect(shown.out).toMatch(/cuda\s+driver for CUDA 13\.0/)
+    expect(shown.out).toMatch(/cuda:0\s+NVIDIA H100 \(compute 9\.0, 80\.0 GiB\)/)
+    const none = { devices: [], error: 'This machine has no CUDA driver' }
+    const quiet = await subten(['doctor'], { system: { ...system(true), cuda: none } })
+    expect(quiet.out.includes('no CUDA driver')).toBe(hostFacts().gpu !== undefined)
+  })
+
   it('works without the addon', async () => {
     const ran = await subten(['doctor'], { system: new Error('no native build was found\nmore lines') })
     expect(ran).toMatchObject({ code: 1, out: expect.stringContaining('does not load: no native build was found') })

@@ -1,0 +1,156 @@
+import type { ModelConfig } from '../repository/config-types.js'
+import { SubtenError } from '../runtime/errors.js'
+import type { CudaProvider, ExecutionProvider, LoadOptions } from '../runtime/types.js'
+import type { Setting } from './triton-options.js'
+
+/** Where ONNX Runtime computes a model when that is not the CPU, in native terms. */
+export interface DevicePlan {
+  readonly cudaDevice: number
+  readonly settings: readonly Setting[]
+}
+
+const CUDA_OPTIONS = new Set([
+  'name',
+  'deviceId',
+  'memoryLimitMb',
+  'convolutionSearch',
+  'tf32',
+  'preferNhwc',
+  'pinnedMemory',
+  'graphs',
+  'libraryPath',
+  'providerOptions',
+])
+const SEARCHES = { exhaustive: 'EXHAUSTIVE', heuristic: 'HEURISTIC', default: 'DEFAULT' } as const
+/** Providers of ONNX Runtime that users may know, and this version does not have. */
+const NOT_BUILT = new Set(['tensorrt', 'nv-tensorrt-rtx', 'openvino', 'rocm', 'directml', 'coreml', 'webgpu'])
+
+/**
+ * What `executionProviders` and `instance_group` say of the device; undefined: the CPU.
+ *
+ * The option wins over the configuration. In the option, operators that CUDA does not have are an error unless `'cpu'`
+ * is listed too; `KIND_GPU` means what it means in Triton, where such operators run on the CPU.
+ *
+ * @throws SubtenError CONFIG_INVALID naming the field, NOT_SUPPORTED for providers and groups that are not built
+ */
+export function devicePlan(options: LoadOptions, config: ModelConfig, engine: string): DevicePlan | undefined {
+  const given = options.executionProviders
+  if (given === undefined) return engine === 'onnxruntime' ? groupPlan(config) : undefined
+  if (engine !== 'onnxruntime') throw wrong('', `is for the engine onnxruntime, and this model's is ${engine}`)
+  const providers = checkedProviders(given)
+  const at = providers.findIndex(({ name }) => name === 'cuda')
+  if (at < 0) return undefined
+  if (at > 0) throw wrong(`[${at}]`, "'cuda' must come first: operators go to the first provider that has them")
+  return cudaPlan(checkedCuda(providers[0] as CudaProvider), providers.length === 1, instancesOf(config))
+}
+
+function checkedProviders(given: unknown): readonly { readonly name: string }[] {
+  if (!Array.isArray(given) || given.length === 0)
+    throw wrong('', "must be a list like [{ name: 'cuda' }, 'cpu']", given)
+  const names = new Set<string>()
+  return given.map((each: unknown, index) => {
+    const provider = (typeof each === 'string' ? { name: each } : each) as ExecutionProvider & { name: string }
+    const name: unknown = provider?.name
+    if (typeof name === 'string' && NOT_BUILT.has(name)) {
+      throw new SubtenError('NOT_SUPPORTED', `options: executionProviders[${index}]: '${name}' is not built yet`, {
+        remedy: "The providers of this version are 'cuda' and 'cpu'.",
+        details: { field: `executionProviders[${index}]` },
+      })
+    }
+    if (name !== 'cuda' && name !== 'cpu') throw wrong(`[${index}].name`, "must be 'cuda' or 'cpu'", name)
+    if (names.has(name)) throw wrong(`[${index}]`, `'${name}' is listed twice`)
+    names.add(name)
+    return provider
+  })
+}
+
+function checkedCuda(provider: CudaProvider): CudaProvider {
+  for (const name of Object.keys(provider)) {
+    if (!CUDA_OPTIONS.has(name)) throw wrong(`[0].${name}`, `is no option; they are ${[...CUDA_OPTIONS].join(', ')}`)
+  }
+  const { deviceId = 0, memoryLimitMb, convolutionSearch, libraryPath = [] } = provider
+  if (!(Number.isInteger(deviceId) && deviceId >= 0 && deviceId < 1024)) {
+    throw wrong('[0].deviceId', 'must be a whole number from 0', deviceId)
+  }
+  if (
+    memoryLimitMb !== undefined &&
+    !(typeof memoryLimitMb === 'number' && memoryLimitMb >= 1 && memoryLimitMb <= 1 << 30)
+  ) {
+    throw wrong('[0].memoryLimitMb', 'must be a number of MiB from 1', memoryLimitMb)
+  }
+  if (convolutionSearch !== undefined && !Object.hasOwn(SEARCHES, convolutionSearch)) {
+    throw wrong('[0].convolutionSearch', "must be 'exhaustive', 'heuristic' or 'default'", convolutionSearch)
+  }
+  for (const name of ['tf32', 'preferNhwc', 'pinnedMemory', 'graphs'] as const) {
+    const value: unknown = provider[name]
+    if (value !== undefined && typeof value !== 'boolean') throw wrong(`[0].${name}`, 'must be true or false', value)
+  }
+  const folders: readonly unknown[] = Array.isArray(libraryPath) ? libraryPath : [libraryPath]
+  if (!folders.every((folder) => typeof folder === 'string' && folder !== '' && !folder.includes('\0'))) {
+    throw wrong('[0].libraryPath', 'must be a folder or a list of folders', libraryPath)
+  }
+  for (const [key, value] of Object.entries(provider.providerOptions ?? {})) {
+    if (!/^\w+$/.test(key)) throw wrong(`[0].providerOptions.${key}`, 'is not the name of an option')
+    if (key === 'device_id') throw wrong('[0].providerOptions.device_id', 'is set by deviceId')
+    if (!['string', 'number', 'boolean'].includes(typeof value)) {
+      throw wrong(`[0].providerOptions.${key}`, 'must be a string, a number or a boolean', value)
+    }
+  }
+  return provider
+}
+
+function cudaPlan(provider: CudaProvider, only: boolean, instances: number): DevicePlan {
+  const { deviceId = 0, memoryLimitMb, convolutionSearch, tf32, preferNhwc, pinnedMemory, libraryPath } = provider
+  const text = (value: string | number | boolean): string =>
+    typeof value === 'boolean' ? (value ? '1' : '0') : String(value)
+  const settings: [string, string | number | boolean | undefined][] = [
+    ['cuda_only', only],
+    ['cuda_pinned', pinnedMemory],
+    ['cuda_graph_lanes', provider.graphs === false ? 0 : instances],
+    ['cuda_library_path', typeof libraryPath === 'string' ? libraryPath : libraryPath?.join(':')],
+    ['cuda.gpu_mem_limit', memoryLimitMb === undefined ? undefined : Math.floor(memoryLimitMb * 1024 * 1024)],
+    ['cuda.cudnn_conv_algo_search', convolutionSearch && SEARCHES[convolutionSearch]],
+    ['cuda.use_tf32', tf32],
+    ['cuda.prefer_nhwc', preferNhwc],
+    ...Object.entries(provider.providerOptions ?? {}).map(([key, value]) => [`cuda.${key}`, value] as [string, string]),
+  ]
+  return {
+    cudaDevice: deviceId,
+    settings: settings.flatMap(([key, value]) => (value === undefined ? [] : [[key, text(value)] as const])),
+  }
+}
+
+/** `instance_group` of `KIND_GPU`: on the one device that it names, device 0 where it names none. */
+function groupPlan(config: ModelConfig): DevicePlan | undefined {
+  const groups = config.instance_group
+  if (!groups.some(({ kind }) => kind === 'KIND_GPU')) return undefined
+  const refuse = (why: string): SubtenError =>
+    new SubtenError('NOT_SUPPORTED', `model '${config.name}': instance_group: ${why}`, {
+      remedy: 'Use one group of kind KIND_GPU with one GPU, and load the model once for each further device.',
+      details: { field: 'instance_group' },
+    })
+  if (!groups.every(({ kind }) => kind === 'KIND_GPU'))
+    throw refuse('groups of KIND_GPU beside others are not built yet')
+  const devices = new Set(groups.flatMap(({ gpus }) => (gpus.length === 0 ? [0] : gpus)))
+  if (devices.size > 1) throw refuse(`several devices (${[...devices].join(', ')}) for one model are not built yet`)
+  return {
+    cudaDevice: [...devices][0] ?? 0,
+    settings: [
+      ['cuda_only', '0'],
+      ['cuda_graph_lanes', String(instancesOf(config))],
+    ],
+  }
+}
+
+/** As the core will have them: one where the configuration has no group. */
+const instancesOf = ({ instance_group }: ModelConfig): number =>
+  Math.max(
+    1,
+    instance_group.reduce((sum, { count }) => sum + count, 0),
+  )
+
+function wrong(field: string, problem: string, given?: unknown): SubtenError {
+  const name = `executionProviders${field}`
+  const shown = given === undefined ? '' : `, not ${JSON.stringify(given)?.slice(0, 80) ?? typeof given}`
+  return new SubtenError('CONFIG_INVALID', `options: ${name}: ${problem}${shown}`, { details: { field: name } })
+}

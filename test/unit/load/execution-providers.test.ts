@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest'
+import { devicePlan } from '../../../src/load/execution-providers.js'
+import type { ModelConfig } from '../../../src/repository/config-types.js'
+import type { LoadOptions } from '../../../src/runtime/types.js'
+
+const config = (...groups: { kind?: string; count?: number; gpus?: number[] }[]): ModelConfig =>
+  ({
+    name: 'digits',
+    instance_group: groups.map(({ kind = 'KIND_AUTO', count = 1, gpus = [] }) => ({ kind, count, gpus })),
+  }) as unknown as ModelConfig
+
+const plan = (options: LoadOptions, model = config({})): ReturnType<typeof devicePlan> =>
+  devicePlan(options, model, 'onnxruntime')
+const settingsOf = (options: LoadOptions, model = config({})): Record<string, string> =>
+  Object.fromEntries(plan(options, model)?.settings ?? [])
+const refused = (options: object, engine = 'onnxruntime'): { code?: string; message?: string } => {
+  try {
+    devicePlan(options as LoadOptions, config({}), engine)
+  } catch (error) {
+    return error as { code: string; message: string }
+  }
+  return {}
+}
+
+describe('executionProviders', () => {
+  it('is the CPU where nothing asks for a device', () => {
+    expect(plan({})).toBeUndefined()
+    expect(plan({ executionProviders: ['cpu'] })).toBeUndefined()
+    expect(plan({}, config({ kind: 'KIND_CPU' }))).toBeUndefined()
+  })
+
+  it('makes an operator that CUDA lacks an error, unless the CPU is listed too', () => {
+    expect(settingsOf({ executionProviders: ['cuda'] }).cuda_only).toBe('1')
+    expect(settingsOf({ executionProviders: [{ name: 'cuda' }, 'cpu'] }).cuda_only).toBe('0')
+  })
+
+  it('passes the options of the provider by its own names', () => {
+    const options: LoadOptions = {
+      executionProviders: [
+        {
+          name: 'cuda',
+          deviceId: 2,
+          memoryLimitMb: 100,
+          convolutionSearch: 'heuristic',
+          tf32: false,
+          preferNhwc: true,
+          pinnedMemory: false,
+          libraryPath: ['/a', '/b'],
+          providerOptions: { arena_extend_strategy: 'kSameAsRequested' },
+        },
+      ],
+    }
+    expect(plan(options)?.cudaDevice).toBe(2)
+    expect(settingsOf(options)).toEqual({
+      cuda_only: '1',
+      cuda_pinned: '0',
+      cuda_graph_lanes: '1',
+      cuda_library_path: '/a:/b',
+      'cuda.gpu_mem_limit': '104857600',
+      'cuda.cudnn_conv_algo_search': 'HEURISTIC',
+      'cuda.use_tf32': '0',
+      'cuda.prefer_nhwc': '1',
+      'cuda.arena_extend_strategy': 'kSameAsRequested',
+    })
+  })
+
+  it('records runs on a stream for each instance, or not at all', () => {
+    expect(settingsOf({ executionProviders: ['cuda'] }, config({ count: 2 }, { count: 3 })).cuda_graph_lanes).toBe('5')
+    expect(settingsOf({ executionProviders: [{ name: 'cuda', graphs: false }] }).cuda_graph_lanes).toBe('0')
+  })
+
+  it('wins over the instance groups of the configuration', () => {
+    expect(plan({ executionProviders: ['cpu'] }, config({ kind: 'KIND_GPU' }))).toBeUndefined()
+  })
+
+  it.each([
+    [{ executionProviders: [] }, /must be a list/],
+    [{ executionProviders: 'cuda' }, /must be a list/],
+    [{ executionProviders: ['gpu'] }, /must be 'cuda' or 'cpu', not "gpu"/],
+    [{ executionProviders: [null] }, /must be 'cuda' or 'cpu'/],
+    [{ executionProviders: ['cuda', 'cuda'] }, /listed twice/],
+    [{ executionProviders: ['cpu', 'cuda'] }, /'cuda' must come first/],
+    [{ executionProviders: [{ name: 'cuda', device: 0 }] }, /\[0\]\.device: is no option/],
+    [{ executionProviders: [{ name: 'cuda', deviceId: -1 }] }, /whole number from 0/],
+    [{ executionProviders: [{ name: 'cuda', memoryLimitMb: '1' }] }, /memoryLimitMb/],
+    [{ executionProviders: [{ name: 'cuda', convolutionSearch: 'toString' }] }, /convolutionSearch/],
+    [{ executionProviders: [{ name: 'cuda', tf32: 1 }] }, /tf32: must be true or false/],
+    [{ executionProviders: [{ name: 'cuda', libraryPath: '' }] }, /libraryPath/],
+    [{ executionProviders: [{ name: 'cuda', providerOptions: { device_id: 1 } }] }, /set by deviceId/],
+  ])('refuses %j', (options, message) => {
+    const { code, message: text } = refused(options)
+    expect(code).toBe('CONFIG_INVALID')
+    expect(text).toMatch(message)
+  })
+
+  it('says of a provider that is known but not built that it is not', () => {
+    expect(refused({ executionProviders: [{ name: 'tensorrt' }] })).toMatchObject({ code: 'NOT_SUPPORTED' })
+  })
+
+  it('refuses it for the models of other engines', () => {
+    expect(refused({ executionProviders: ['cuda'] }, 'triton')).toMatchObject({ code: 'CONFIG_INVALID' })
+  })
+})
+
+describe('instance_group with KIND_GPU', () => {
+  it('is the device that it names, the first where it names none, with the CPU for what CUDA lacks', () => {
+    expect(plan({}, config({ kind: 'KIND_GPU', gpus: [3] }))?.cudaDevice).toBe(3)
+    expect(plan({}, config({ kind: 'KIND_GPU' }))?.cudaDevice).toBe(0)
+    expect(settingsOf({}, config({ kind: 'KIND_GPU', count: 2 }))).toEqual({ cuda_only: '0', cuda_graph_lanes: '2' })
+  })
+
+  it('is not built for several devices, nor beside other kinds', () => {
+    const refuse = (...groups: { kind: string; gpus?: number[] }[]): unknown => {
+      try {
+        return plan({}, config(...groups))
+      } catch (error) {
+        return error
+      }
+    }
+    expect(refuse({ kind: 'KIND_GPU', gpus: [0, 1] })).toMatchObject({ code: 'NOT_SUPPORTED' })
+    expect(refuse({ kind: 'KIND_GPU' }, { kind: 'KIND_CPU' })).toMatchObject({ code: 'NOT_SUPPORTED' })
+  })
+
+  it('concerns no other engine', () => {
+    expect(devicePlan({}, config({ kind: 'KIND_GPU' }), 'triton')).toBeUndefined()
+  })
+})

@@ -13,6 +13,8 @@ import { type InputOptions, isServer, type Prepared, type Target } from './targe
 /** How many inputs are made up: enough that no answer is the one before, few enough to stay in the cache. */
 const INPUTS = 16
 
+const BUSY: ReadonlySet<string> = new Set(['QUEUE_FULL', 'DEADLINE_EXCEEDED'])
+
 /** Finds out what the target takes, makes inputs and tries one: mistakes show early, and plainly. */
 export async function prepare(target: Target, options: InputOptions): Promise<Prepared> {
   if (isServer(target)) return prepareServer(target, options, INPUTS)
@@ -23,7 +25,11 @@ export async function prepare(target: Target, options: InputOptions): Promise<Pr
   const shapes = new Map(Object.entries(options.shapes ?? {}))
   const inputs = options.inputs ?? seededInputs(target, random, INPUTS, shapes)
   if (inputs.length === 0) throw new SubtenError('INVALID_INPUT', 'there are no inputs to send')
-  await target.infer(inputs[0] as Inputs)
+  await target.infer(inputs[0] as Inputs).catch((error: unknown) => {
+    // Busy now, but it takes what is sent.
+    const busy = error instanceof SubtenError && BUSY.has(error.code)
+    if (!busy) throw error
+  })
   const { name, version, engine } = target
   const facts: TargetFacts = { kind: 'in-process', model: name, version, engine }
   return { facts, caller: callerOf(target, inputs, options.deadlineMs), meter: inProcessMeter(target) }

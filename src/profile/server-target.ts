@@ -72,7 +72,9 @@ interface Metadata {
 async function readMetadata(url: string, path: string, model: string): Promise<Metadata> {
   const answer = await reach(url, path)
   if (answer.status === 404) {
-    throw new SubtenError('MODEL_NOT_FOUND', `the server at ${url} has no model '${model}'`)
+    throw new SubtenError('MODEL_NOT_FOUND', `the server at ${url} has no model '${model}'`, {
+      remedy: 'Give the name that the server has for it, no path: POST /v2/repository/index lists them.',
+    })
   }
   if (!answer.ok) throw refused(url + path, answer.status, await answer.text())
   const metadata = (await answer.json()) as { inputs?: { name: string; datatype: string; shape: number[] }[] }
@@ -96,7 +98,9 @@ async function tryOne({ url, path, headers, bodies, timeoutMs }: HttpRequests): 
     signal: AbortSignal.timeout(timeoutMs),
   })
   const text = await answer.text()
-  if (answer.status !== 200) throw refused(url + path, answer.status, text)
+  // Too many requests, or one past its deadline: busy now, but it takes what is sent.
+  const taken = [200, 429, 504].includes(answer.status)
+  if (!taken) throw refused(url + path, answer.status, text)
 }
 
 async function reach(url: string, path: string, init?: RequestInit): Promise<Response> {

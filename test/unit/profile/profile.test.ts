@@ -228,6 +228,17 @@ describe('a server as the target', () => {
     expect(run.firstError).toMatch(/HTTP \d+: .*busy/)
   })
 
+  it('that is busy when it is asked first is measured all the same', async () => {
+    for (const status of [429, 504]) {
+      const target = await serverThat((_request, response, number) => {
+        response.statusCode = number === 0 ? status : 200
+        response.end('{}')
+      })
+      const run = await profile(target, { ...quick, load: { kind: 'poisson', rate: 100 } })
+      expect(run.requests.succeeded).toBe(run.requests.sent)
+    }
+  })
+
   it('that is not there, or has no such model, or takes no such input is said plainly', async () => {
     const options = { ...quick, load: { kind: 'poisson', rate: 10 } } as const
     const gone = { url: 'http://127.0.0.1:1', protocol: 'kserve-json', model: 'm' } as const

@@ -15,6 +15,9 @@ import { number, ratioLine } from './report.mjs'
 const COUNT = rounds(151)
 const MS = millis(40)
 const BAR = { least: 0.99, even: true }
+/** Of models that are opened anew, with everything that watches and without: it varies more, so rounds are longer. */
+const WHOLE_COUNT = rounds(41)
+const WHOLE_MS = millis(120)
 const LOADS = [
   ['echo', 1],
   ['echo', 64],
@@ -54,11 +57,25 @@ async function inside() {
       }
     }
     const watch = (watchThread() - watchedMs) / (performance.now() - begun)
-    found[`${name}, ${callers} in flight`] = { rate, cpuUs, watch }
     await close()
+    found[`${name}, ${callers} in flight`] = { rate, cpuUs, watch, whole: await whole(name, callers) }
   }
   process.send(found)
   process.disconnect()
+}
+
+/** Rates of models opened in turns: as by default, and with nothing recorded and nobody watching. */
+async function whole(name, callers) {
+  const rate = { on: [], off: [] }
+  for (let round = 0; round < WHOLE_COUNT; round++) {
+    for (const way of round % 2 ? ['on', 'off'] : ['off', 'on']) {
+      const { infer, close } = await inSubten(name, way === 'off' ? { slowMs: Number.POSITIVE_INFINITY } : {})
+      await closedRate(infer, callers, WHOLE_MS / 2)
+      rate[way].push(await closedRate(infer, callers, WHOLE_MS))
+      await close()
+    }
+  }
+  return rate
 }
 
 /** Milliseconds of CPU that the watching thread has used. */
@@ -86,9 +103,14 @@ export default async function measure() {
   if (raw === undefined) throw new Error('the measuring process ended without a result')
   const lines = []
   const rows = []
-  for (const [title, { rate, cpuUs, watch }] of Object.entries(raw)) {
+  for (const [title, { rate, cpuUs, watch, whole }] of Object.entries(raw)) {
     lines.push(
       ratioLine({ name: `${title}: rate on / off`, ratio: paired(rate.on, rate.off), bar: BAR }),
+      ratioLine({
+        name: `${title}: rate with all that watches / with nothing, models opened in turns`,
+        ratio: paired(whole.on, whole.off),
+        bar: BAR,
+      }),
       ratioLine({
         name: `${title}: CPU time a request, on / off`,
         ratio: paired(cpuUs.on, cpuUs.off),

@@ -15,7 +15,7 @@ import { at, main, run, StepError, say } from './step.mjs'
 const pins = JSON.parse(fs.readFileSync(new URL('./gpu.json', import.meta.url), 'utf8'))
 const downloads = at('.cache', 'gpu-downloads')
 const PROVIDER = 'libonnxruntime_providers_cuda.so'
-/** What the device machine needs of the repository. */
+/** What a machine with a GPU needs of the repository. */
 const FILES = [
   'package.json',
   'dist',

@@ -82,11 +82,14 @@ export class CountSeries {
     return this.#sum(level, Math.ceil(from / widthMs), Math.floor(to / widthMs))
   }
 
-  /** The same in `parts` parts of equal length, oldest first, for charts: all of the bucket that `from` is in; `at` is the end of a part. */
-  parts(from: number, to: number, parts: number): { at: number; good: number; total: number }[] {
+  /**
+   * The same in `parts` parts of equal length, oldest first; `at` is the end of a part. `whole`: with all of the bucket that
+   * `from` is in.
+   */
+  parts(from: number, to: number, parts: number, whole = false): { at: number; good: number; total: number }[] {
     const level = this.#levelFor(from, to)
     const { widthMs } = this.levels[level] as Level
-    const first = Math.floor(from / widthMs)
+    const first = whole ? Math.floor(from / widthMs) : Math.ceil(from / widthMs)
     const last = Math.floor(to / widthMs)
     const each = Math.max(1, Math.ceil((last - first + 1) / parts))
     const list: { at: number; good: number; total: number }[] = []

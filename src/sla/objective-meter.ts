@@ -97,9 +97,10 @@ export class ObjectiveMeter {
   /** Good and total events over the objective's window, oldest first, but nothing from before `since`. */
   history(since: number, now: number, parts: number): { at: number; good: number; total: number }[] {
     const wall = (at: number): number => this.#timeline.wall(at)
-    return this.#series
-      .parts(Math.max(since, this.#start(now)), now, parts)
-      .map((part) => ({ ...part, at: wall(part.at) }))
+    const start = this.#start(now)
+    // Nothing was before `since`: the bucket that it is in has only what came after.
+    const all = this.#series.parts(Math.max(since, start), now, parts, since > start)
+    return all.map((part) => ({ ...part, at: wall(part.at) }))
   }
 
   state(): MeterState {

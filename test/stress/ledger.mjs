@@ -130,9 +130,11 @@ export function auditCore(seen, stats, lost, steady) {
   within('inFlight', inFlight, 0, 0)
   within('succeeded', succeeded, seen.OK, seen.OK + given)
   within('failed', failed, failures, failures + given)
-  within('expired', expired, seen.DEADLINE_EXCEEDED, seen.DEADLINE_EXCEEDED + given)
+  // One that waited for room in vain has expired as well.
+  const late = seen.DEADLINE_EXCEEDED + seen['DEADLINE_EXCEEDED room']
+  within('expired', expired, late, late + given)
   within('cancelled', cancelled, 0, given)
-  const ended = seen.OK + failures + seen.DEADLINE_EXCEEDED
+  const ended = seen.OK + failures + late
   within('submitted', submitted, ended, ended + given)
   within('submitted − ended', submitted - succeeded - failed - cancelled - expired, 0, 0)
   if (seen.attempts !== lost + ENDS.reduce((sum, end) => sum + seen[end], 0)) problems.push('attempts ≠ ends + lost')

@@ -8,6 +8,8 @@ export interface ServerProcess {
   readonly child: ChildProcess
   /** What it has printed so far on standard output. */
   output(): string
+  /** And on standard error. */
+  errors(): string
   /** Sends a signal and resolves to the exit code. */
   end(signal?: NodeJS.Signals): Promise<number | null>
 }
@@ -33,6 +35,7 @@ export async function startServer(...args: string[]): Promise<ServerProcess> {
     url,
     child,
     output: () => out,
+    errors: () => err,
     end: (signal = 'SIGTERM') => {
       child.kill(signal)
       return exited

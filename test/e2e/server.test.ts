@@ -96,7 +96,8 @@ describe('subten serve, with the models of the repository', () => {
 describe('subten serve, stopped', { timeout: 90_000 }, () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 on %s', async (signal) => {
     const server = await startServer()
-    expect(await server.end(signal)).toBe(0)
+    const code = await server.end(signal)
+    expect(code, server.errors()).toBe(0)
   })
 
   it('says plainly that a port is taken', async () => {

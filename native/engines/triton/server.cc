@@ -224,12 +224,29 @@ void TritonServer::release_model(const std::string& name) noexcept {
 }
 
 void TritonServer::unload_and_wait(const std::string& name, std::chrono::milliseconds patience) {
-  const TritonError error(triton().ServerUnloadModel(server_, name.c_str()));
+  const TritonError error(ask_to_unload(name, false, patience));
   if (error) return;
   const auto until = std::chrono::steady_clock::now() + patience;
   while (!gone(name) && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+}
+
+// Triton takes loads and unloads of several threads, but crashes when an unload makes it load an ensemble anew, which
+// has lost a part, while another thread unloads that: seen in ModelLifeCycle::CreateModel of 2.51. So an unload is
+// alone.
+TRITONSERVER_Error* TritonServer::ask_to_unload(const std::string& name, bool dependents,
+                                                std::chrono::milliseconds patience) {
+  std::unique_lock alone(changes_, std::defer_lock);
+  // A load that never returns keeps its share for ever; nobody waits for it.
+  if (!has_stuck_load()) (void)alone.try_lock_for(patience);
+  return dependents ? triton().ServerUnloadModelAndDependents(server_, name.c_str())
+                    : triton().ServerUnloadModel(server_, name.c_str());
+}
+
+bool TritonServer::has_stuck_load() {
+  std::lock_guard lock(mutex_);
+  return !stuck_.empty();
 }
 
 // Unloads what is loaded before the server is stopped, which would look for it only once a second.
@@ -308,6 +325,7 @@ Status TritonServer::load_once(const std::string& name, const std::string& confi
   Parameters parameters;
   if (!config.empty()) parameters.text("config", config);
   for (size_t i = 0; i + 1 < files.size(); i += 2) parameters.bytes("file:" + files[i], files[i + 1]);
+  const std::shared_lock share(changes_);
   const auto once = [&] {
     TRITONSERVER_Error* error =
         plain ? triton().ServerLoadModel(server_, name.c_str())
@@ -320,8 +338,7 @@ Status TritonServer::load_once(const std::string& name, const std::string& confi
 }
 
 Status TritonServer::unload(const std::string& name, bool dependents) {
-  return control_status(dependents ? triton().ServerUnloadModelAndDependents(server_, name.c_str())
-                                   : triton().ServerUnloadModel(server_, name.c_str()));
+  return control_status(ask_to_unload(name, dependents, kUnloadPatience));
 }
 
 Status TritonServer::message(Message which, const std::string& model, int64_t version, std::string* json) const {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -67,6 +68,9 @@ class TritonServer : public std::enable_shared_from_this<TritonServer> {
   Status add_repository(const std::string& path);
   std::shared_ptr<Used> used(const std::string& name);
   void unload_and_wait(const std::string& name, std::chrono::milliseconds patience);
+  // `patience`: how long it waits for loads and unloads that are under way.
+  TRITONSERVER_Error* ask_to_unload(const std::string& name, bool dependents, std::chrono::milliseconds patience);
+  bool has_stuck_load();
   void stop();
   bool gone(const std::string& name) const;
 
@@ -75,6 +79,7 @@ class TritonServer : public std::enable_shared_from_this<TritonServer> {
   std::map<std::string, std::string> settings_;  // of the server, those that were given
   std::string control_;
   std::mutex mutex_;
+  std::shared_timed_mutex changes_;  // loads share it, an unload has it alone
   std::set<std::string> repositories_;
   std::map<std::string, std::shared_ptr<Used>> used_;
   std::set<std::string> stuck_;  // models whose load never returned

@@ -237,9 +237,13 @@ void TritonServer::unload_and_wait(const std::string& name, std::chrono::millise
 // alone.
 TRITONSERVER_Error* TritonServer::ask_to_unload(const std::string& name, bool dependents,
                                                 std::chrono::milliseconds patience) {
-  std::unique_lock alone(changes_, std::defer_lock);
+  std::unique_lock alone(changes_, std::try_to_lock);
+  const auto until = std::chrono::steady_clock::now() + patience;
   // A load that never returns keeps its share for ever; nobody waits for it.
-  if (!has_stuck_load()) (void)alone.try_lock_for(patience);
+  while (!alone.owns_lock() && !has_stuck_load() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    (void)alone.try_lock();
+  }
   return dependents ? triton().ServerUnloadModelAndDependents(server_, name.c_str())
                     : triton().ServerUnloadModel(server_, name.c_str());
 }

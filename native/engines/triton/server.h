@@ -79,7 +79,7 @@ class TritonServer : public std::enable_shared_from_this<TritonServer> {
   std::map<std::string, std::string> settings_;  // of the server, those that were given
   std::string control_;
   std::mutex mutex_;
-  std::shared_timed_mutex changes_;  // loads share it, an unload has it alone
+  std::shared_mutex changes_;  // loads share it, an unload has it alone
   std::set<std::string> repositories_;
   std::map<std::string, std::shared_ptr<Used>> used_;
   std::set<std::string> stuck_;  // models whose load never returned

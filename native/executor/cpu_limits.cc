@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "flight/cpu_cgroups.h"
+
 namespace subten {
 namespace {
 
@@ -30,17 +32,6 @@ void take_throttled(CpuLimits* limits, const std::string& path) {
   uint64_t value = 0;
   while (file >> key >> value) {
     if (key == "nr_throttled") limits->throttled = std::max(limits->throttled, value);
-  }
-}
-
-// A quota may stand at any level between the process's cgroup and the root: the smallest one counts.
-template <typename Visit>
-void each_level(const std::string& mount, std::string group, Visit visit) {
-  for (;;) {
-    visit(mount + (group == "/" ? "" : group));
-    if (group.empty() || group == "/") return;
-    const size_t slash = group.rfind('/');
-    group = slash == 0 || slash == std::string::npos ? "/" : group.substr(0, slash);
   }
 }
 
@@ -67,20 +58,10 @@ CpuLimits read_cpu_limits(const std::string& root) {
   CPU_ZERO(&set);
   limits.affinity =
       ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<uint32_t>(CPU_COUNT(&set)) : limits.online;
-  std::ifstream groups(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    const size_t colon = line.find(':');
-    const size_t second = line.find(':', colon + 1);
-    if (colon == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(colon + 1, second - colon - 1);
-    const std::string group = line.substr(second + 1);
-    if (controllers.empty()) {
-      each_level(root + "/sys/fs/cgroup", group, [&](const std::string& directory) { read_v2(&limits, directory); });
-    } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      each_level(root + "/sys/fs/cgroup/cpu", group,
-                 [&](const std::string& directory) { read_v1(&limits, directory); });
-    }
-  }
+  // Of the quotas at the levels the smallest one counts.
+  each_cpu_cgroup(root, [&](const std::string& directory, int version) {
+    version == 2 ? read_v2(&limits, directory) : read_v1(&limits, directory);
+  });
   limits.used = limits.affinity;
   if (limits.quota > 0) limits.used = std::min(limits.used, static_cast<uint32_t>(std::ceil(limits.quota)));
   limits.used = std::max<uint32_t>(1, limits.used);

@@ -6,7 +6,8 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
+
+#include "flight/cpu_cgroups.h"
 
 namespace subten {
 
@@ -15,33 +16,12 @@ void CgroupThrottle::close() noexcept {
   files_.clear();
 }
 
-// A quota may stand at any level between the process's cgroup and the root.
-void CgroupThrottle::add(const std::string& mount, std::string group) {
-  for (;;) {
-    const std::string path = root_ + mount + (group == "/" ? "" : group) + "/cpu.stat";
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file >= 0) files_.push_back(file);
-    if (group.empty() || group == "/") return;
-    const size_t slash = group.rfind('/');
-    group = slash == 0 || slash == std::string::npos ? "/" : group.substr(0, slash);
-  }
-}
-
 void CgroupThrottle::find() {
   close();
-  std::ifstream groups(root_ + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    const size_t colon = line.find(':');
-    const size_t second = line.find(':', colon + 1);
-    if (colon == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(colon + 1, second - colon - 1);
-    const std::string group = line.substr(second + 1);
-    if (controllers.empty()) {
-      add("/sys/fs/cgroup", group);
-    } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      add("/sys/fs/cgroup/cpu", group);
-    }
-  }
+  each_cpu_cgroup(root_, [this](const std::string& directory, int) {
+    const int file = ::open((directory + "/cpu.stat").c_str(), O_RDONLY | O_CLOEXEC);
+    if (file >= 0) files_.push_back(file);
+  });
 }
 
 int64_t CgroupThrottle::throttled_us() const noexcept {

@@ -23,7 +23,6 @@ class CgroupThrottle {
 
  private:
   void close() noexcept;
-  void add(const std::string& mount, std::string group);
 
   std::string root_;
   std::vector<int> files_;  // cpu.stat of each level

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { slaHtml } from '../report/sla-html.js'
 import { Check, type CheckVerdict } from '../sla/check.js'
+import { percentCut } from '../sla/promise.js'
 import type { ObjectiveStatus, SlaReport, SlaStatus } from '../sla/types.js'
 import type { Context } from './context.js'
 import { FAILED, OK } from './exit-codes.js'
@@ -15,6 +16,8 @@ export const TOO_FEW = 3
 
 const ADDRESS = 'http://127.0.0.1:8000'
 const LOOK_MS = 1000
+/** Of shares in tables. */
+const DECIMALS = 3
 
 interface CheckFlags {
   for: number
@@ -114,8 +117,8 @@ function checkText(verdicts: readonly CheckVerdict[], seconds: number, over: boo
   const rows = verdicts.map(({ objective, verdict, target, events, compliance, why }) => [
     objective,
     WORDS[verdict],
-    percent(target),
-    compliance === undefined ? '-' : percent(compliance),
+    percentCut(target, DECIMALS),
+    compliance === undefined ? '-' : percentCut(compliance, DECIMALS),
     events.total,
     events.total - events.good,
     events.excluded,
@@ -140,9 +143,9 @@ function statusText({ at, since, objectives }: SlaStatus): string {
     return [
       objective.name,
       each.notMeasured === undefined ? state : 'not measured',
-      percent(objective.target),
-      compliance === undefined ? '-' : percent(compliance),
-      budgetLeft === undefined ? '-' : percent(budgetLeft),
+      percentCut(objective.target, DECIMALS),
+      compliance === undefined ? '-' : percentCut(compliance, DECIMALS),
+      budgetLeft === undefined ? '-' : percentCut(budgetLeft, DECIMALS),
       events.total,
       events.excluded,
       aside(each),
@@ -159,11 +162,6 @@ function aside({ notMeasured, alerts }: ObjectiveStatus): string {
   return firing
     .map(({ severity, policy, longBurn }) => `${severity}: ${policy} burns ${longBurn.toFixed(1)}x`)
     .join(', ')
-}
-
-/** Cut off, not rounded: 99.996 % must not read as 100 %. */
-function percent(share: number): string {
-  return `${(Math.floor(share * 1e5 + 1e-6) / 1e3).toFixed(3).replace(/\.?0+$/, '')} %`
 }
 
 /** `60s`, `5m`, `500ms`, `1h`, or seconds alone; in milliseconds. */

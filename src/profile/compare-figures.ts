@@ -1,14 +1,7 @@
 import type { StageSummaries } from '../runtime/stats.js'
+import { loadText } from './load-plan.js'
 import { median } from './median.js'
-import type {
-  Estimate,
-  Load,
-  MachineFacts,
-  Percentile,
-  ProfileReport,
-  ProfileRun,
-  SeriesPoint,
-} from './report-types.js'
+import type { Estimate, MachineFacts, Percentile, ProfileReport, ProfileRun, SeriesPoint } from './report-types.js'
 
 /** One figure of a report that can be set beside the same of another report. */
 export interface Figure {
@@ -63,13 +56,13 @@ export function figuresOfProfile(report: ProfileReport): ReportFigures {
     figures: merged(kept.flatMap(figuresOfRun)),
     machine: report.machine,
     build: report.machine.subten,
-    invalid: [...new Set(invalid.map((run) => loadName(run.load)))],
+    invalid: [...new Set(invalid.map((run) => loadText(run.load)))],
     failedRequests: report.runs.reduce((sum, run) => sum + run.requests.failed, 0),
   }
 }
 
 function figuresOfRun(run: ProfileRun): Figure[] {
-  const load = loadName(run.load)
+  const load = loadText(run.load)
   const figures: Figure[] = []
   const add = (name: string, figure: Omit<Figure, 'what'>): void => {
     if (figure.value > 0) figures.push({ what: `${name}, ${load}`, ...figure })
@@ -127,7 +120,7 @@ function rateInterval(series: readonly SeriesPoint[]): Estimate | undefined {
 function figuresOfOld(report: OldReport): ReportFigures {
   const figures = report.runs.flatMap((run): Figure[] => {
     const load =
-      run.rate === undefined ? `${run.concurrency} in flight` : loadName({ kind: 'poisson', rate: run.rate, seed: 0 })
+      run.rate === undefined ? `${run.concurrency} in flight` : loadText({ kind: 'poisson', rate: run.rate, seed: 0 })
     const latencies = (['p50', 'p95', 'p99'] as const).map(
       (name): Figure => ({ what: `${name}, ${load}`, kind: 'latency', unit: 'µs', value: run.latencyUs[name] }),
     )
@@ -156,22 +149,4 @@ function merged(figures: readonly Figure[]): Figure[] {
     const [nearest] = [...same].sort((a, b) => Math.abs(a.value - value) - Math.abs(b.value - value))
     return { ...(nearest as Figure), value }
   })
-}
-
-/** `64 in flight`, `Poisson 2000/s`: what makes two runs the same measurement. Seeds may differ. */
-export function loadName(load: Load): string {
-  switch (load.kind) {
-    case 'closed':
-      return `${load.concurrency} in flight`
-    case 'poisson':
-      return `Poisson ${load.rate}/s`
-    case 'constant':
-      return `constant ${load.rate}/s`
-    case 'gamma':
-      return `gamma ${load.rate}/s, cv ${load.cv}`
-    case 'ramp':
-      return `ramp ${load.from} to ${load.to}/s`
-    case 'replay':
-      return `replay of ${load.file}, ${load.speed}×`
-  }
 }

@@ -16,7 +16,7 @@ export type LoadPlan =
 /** Loads that have a schedule. */
 export type OpenLoad = Exclude<Load, { kind: 'closed' }>
 
-/** The load in a few words: `Poisson 500/s`. */
+/** The load in a few words: `Poisson 500/s`. Two runs of the same words are the same measurement; seeds may differ. */
 export function loadText(load: Load): string {
   switch (load.kind) {
     case 'poisson':

@@ -1,4 +1,4 @@
-import { loadName } from '../profile/compare-figures.js'
+import { loadText } from '../profile/load-plan.js'
 import type { Percentile, ProfileReport, ProfileRun } from '../profile/report-types.js'
 import { tile } from './frame.js'
 import { type Content, html } from './html.js'
@@ -55,7 +55,7 @@ function runTiles(run: ProfileRun): Content[] {
   const { requests, latencyUs } = run
   const bad = requests.sent - requests.succeeded - requests.aborted
   return [
-    tile('answers', rate(run.throughput), loadName(run.load)),
+    tile('answers', rate(run.throughput), loadText(run.load)),
     run.goodput !== undefined &&
       run.goodWithinUs !== undefined &&
       tile(

@@ -1,4 +1,4 @@
-import { loadName } from '../profile/compare-figures.js'
+import { loadText } from '../profile/load-plan.js'
 import type { ProfileReport, ProfileRun } from '../profile/report-types.js'
 import { Charts } from './charts.js'
 import { comparisonCard } from './comparison.js'
@@ -133,7 +133,7 @@ function judgement(report: ProfileReport, invalid: readonly ProfileRun[]): Conte
 
 function machine(report: ProfileReport): Html {
   const { machine } = report
-  const loads = [...new Set(report.runs.map((run) => loadName(run.load)))]
+  const loads = [...new Set(report.runs.map((run) => loadText(run.load)))]
   return facts([
     ['processor', `${machine.cpu}, ${counted(machine.cpus, 'CPU')}`],
     ['memory', `${figure(machine.memoryGiB)} GiB`],

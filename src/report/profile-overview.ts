@@ -1,4 +1,4 @@
-import { loadName } from '../profile/compare-figures.js'
+import { loadText } from '../profile/load-plan.js'
 import type { ProfileRun } from '../profile/report-types.js'
 import type { Charts, PercentileLine } from './charts.js'
 import { card, chip } from './frame.js'
@@ -26,7 +26,7 @@ function row(run: ProfileRun, place: number, withCpu: boolean): Html {
   const { requests, latencyUs } = run
   const invalid = run.schedule?.kept === false
   const bad = requests.sent - requests.succeeded - requests.aborted
-  return html`<tr${invalid && html` class="invalid"`}><th><a href="#run-${place + 1}">${run.label}</a>${invalid && html` ${chip('bad', 'invalid')}`}</th><td>${loadName(run.load)}</td><td>${rate(run.throughput)}</td><td>${percentileText(latencyUs.p50)}</td><td>${percentileText(latencyUs.p99)}</td><td>${percentileText(latencyUs.p999)}</td><td>${time(latencyUs.max)}</td><td>${requests.sent > 0 ? percent(bad / requests.sent) : '–'}</td>${withCpu && html`<td>${run.cpuUsPerRequest === undefined ? '–' : time(run.cpuUsPerRequest)}</td>`}</tr>`
+  return html`<tr${invalid && html` class="invalid"`}><th><a href="#run-${place + 1}">${run.label}</a>${invalid && html` ${chip('bad', 'invalid')}`}</th><td>${loadText(run.load)}</td><td>${rate(run.throughput)}</td><td>${percentileText(latencyUs.p50)}</td><td>${percentileText(latencyUs.p99)}</td><td>${percentileText(latencyUs.p999)}</td><td>${time(latencyUs.max)}</td><td>${requests.sent > 0 ? percent(bad / requests.sent) : '–'}</td>${withCpu && html`<td>${run.cpuUsPerRequest === undefined ? '–' : time(run.cpuUsPerRequest)}</td>`}</tr>`
 }
 
 function throughputCard(runs: readonly ProfileRun[], charts: Charts): Content {

@@ -1,4 +1,4 @@
-import { loadName } from '../profile/compare-figures.js'
+import { loadText } from '../profile/load-plan.js'
 import type { Percentile, ProfileRun } from '../profile/report-types.js'
 import { bar, whisker } from './bars.js'
 import type { Charts } from './charts.js'
@@ -23,7 +23,7 @@ export interface RunPlace {
 export function runSection(run: ProfileRun, place: number, { charts, points, open, alone }: RunPlace): Html {
   const invalid = run.schedule?.kept === false
   return html`<details class="card run${invalid && ' invalid'}" id="run-${place + 1}"${open && html` open`}>
-<summary><h2>${alone ? 'The run' : run.label}</h2>${invalid && html` ${chip('bad', 'invalid: schedule not kept')}`}<span class="soft">${loadName(run.load)}, ${rate(run.throughput)}, p99 ${percentileText(run.latencyUs.p99)}</span></summary>
+<summary><h2>${alone ? 'The run' : run.label}</h2>${invalid && html` ${chip('bad', 'invalid: schedule not kept')}`}<span class="soft">${loadText(run.load)}, ${rate(run.throughput)}, p99 ${percentileText(run.latencyUs.p99)}</span></summary>
 ${overTime(run, place, charts, points)}
 <div class="pair">
 <div>${percentileChart(run, charts)}</div>
@@ -170,7 +170,7 @@ function measurement(run: ProfileRun): Html {
   return facts([
     ['began', moment(run.startedAt)],
     ['length', `${figure(run.seconds)} s`],
-    ['load', `${loadName(load)}${'seed' in load ? `, seed ${load.seed}` : ''}`],
+    ['load', `${loadText(load)}${'seed' in load ? `, seed ${load.seed}` : ''}`],
     [
       'warm-up',
       `${figure(warmup.seconds)} s, ${counted(warmup.requests, 'request')}: ${warmup.how}${warmup.steady ? '' : ' (NOT STEADY: the figures may still be falling)'}`,

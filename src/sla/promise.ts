@@ -31,6 +31,12 @@ export function percent(share: number): string {
   return `${Number((share * 100).toPrecision(12))} %`
 }
 
+/** The same, cut off after `decimals` and not rounded: 99.996 % must not read as 100 %. */
+export function percentCut(share: number, decimals: number): string {
+  const whole = 10 ** decimals
+  return `${Number((Math.floor(share * 100 * whole + 1e-6) / whole).toFixed(decimals))} %`
+}
+
 /** `over 28 days`, `in each month (Europe/Berlin)`. */
 export function windowInWords(window: Window): string {
   if (window.kind === 'rolling') return `over ${spanInWords(window.ms)}`

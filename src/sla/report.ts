@@ -3,7 +3,7 @@ import type { Explanation } from '../flight/types.js'
 import { STAGES, type Stage } from '../runtime/stats.js'
 import type { Model } from '../runtime/types.js'
 import type { SlaMonitor } from './monitor.js'
-import { promiseOf } from './promise.js'
+import { percentCut, promiseOf } from './promise.js'
 import { type ObjectiveStatus, SLA_SCHEMA, type SlaReport } from './types.js'
 
 const PARTS = 120
@@ -54,12 +54,7 @@ export function deliveredOf({ events, compliance, budgetLeft, notMeasured, objec
   }
   const budget = budgetLeft < 0 ? 'the error budget is overspent' : 'of the error budget is left'
   const share = Number(Math.abs(budgetLeft * 100).toFixed(1))
-  return `${percent(compliance)} (${good} of ${total}), ${budgetLeft < 0 ? `${budget} by ${share} %` : `${share} % ${budget}`}${aside}`
-}
-
-/** Cut off, not rounded: 99.996 % must not read as 100 %. */
-function percent(share: number): string {
-  return `${Number((Math.floor(share * 1e6 + 1e-6) / 1e4).toFixed(4))} %`
+  return `${percentCut(compliance, 4)} (${good} of ${total}), ${budgetLeft < 0 ? `${budget} by ${share} %` : `${share} % ${budget}`}${aside}`
 }
 
 /** The shortest latency that is promised for the model, milliseconds. */

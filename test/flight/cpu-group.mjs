@@ -6,7 +6,7 @@ import { join } from 'node:path'
 const PERIOD_US = 100_000
 
 /** Undefined where we may not make one. */
-export function cpuGroup() {
+export function cpuGroup(name = `subten-flight-${process.pid}`) {
   const groups = readFileSync('/proc/self/cgroup', 'utf8')
   const own = (pattern, mount) => {
     const group = pattern.exec(groups)?.[1]
@@ -17,7 +17,7 @@ export function cpuGroup() {
     ...own(/^0::(.*)$/m, '/sys/fs/cgroup'),
   ]
   for (const parent of parents) {
-    const folder = join(parent, `subten-flight-${process.pid}`)
+    const folder = join(parent, name)
     try {
       mkdirSync(folder)
       if (!existsSync(join(folder, 'cpu.max')) && !existsSync(join(folder, 'cpu.cfs_quota_us')))

@@ -13,6 +13,7 @@
 #include "node/engine_log.h"
 #include "node/file_lock.h"
 #include "node/flight_calls.h"
+#include "node/loop_timer.h"
 #include "node/open_model.h"
 #include "node/values.h"
 
@@ -134,6 +135,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("layout", Napi::Function::New(env, layout));
   exports.Set("onEngineLog", Napi::Function::New(env, on_engine_log));
   exports.Set("engineCall", Napi::Function::New(env, engine_call));
+  exports.Set("loopTimer", Napi::Function::New(env, loop_timer));
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
   exports.Set("openModel", Napi::Function::New(env, open_model));
   exports.Set("createPort", Napi::Function::New(env, create_port));

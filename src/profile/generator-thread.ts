@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { installed } from '../runtime/addon-file.js'
@@ -8,6 +7,7 @@ import { SubtenError } from '../runtime/errors.js'
 import type { Caller } from './caller.js'
 import type { CallerSpec } from './caller-spec.js'
 import { type Generated, generate, type Plan, type Progress } from './generator.js'
+import { coarseWait } from './pacer.js'
 import { threadCpuUs, threadId } from './thread-cpu.js'
 import type { FromGenerator, GeneratorData } from './worker.js'
 
@@ -56,8 +56,7 @@ export async function runHere(caller: Caller, plan: Plan, watcher: Watcher): Pro
   const threads = [threadId()]
   let before: number | undefined
   const generated = await generate(plan, caller, {
-    // Timers are 1 ms grained: the last of it is waited for by turns of the event loop.
-    wait: (ms) => (ms > 2 ? sleep(Math.floor(ms) - 1) : new Promise((resolve) => setImmediate(resolve))),
+    wait: coarseWait,
     progress: (progress) => watcher.progress(progress),
     measuring: async () => {
       await watcher.measuring()

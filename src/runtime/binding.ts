@@ -136,6 +136,8 @@ export interface NativeAddon {
   onEngineLog(listener: (engine: string, level: number, source: string, message: string) => void): void
   openModel(options: object): Promise<NativeModelHandle | NativeStatus>
   createPort(handle: object, options: object, onWake: () => void): NativePort | NativeStatus
+  /** A timer of this event loop that is exact to the kernel's: src/profile/pacer.ts. A number: the errno. */
+  loopTimer?(onDue: () => void): { arm(microseconds: number): void; close(): void } | number
   /** Locks an open file until it is closed or the process ends: 0, or the errno. */
   lockFile?(descriptor: number): number
   /** A control call of an engine, on a thread of its own. */

@@ -1,41 +1,60 @@
-import { MessageChannel, Worker } from 'node:worker_threads'
+import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import { pace } from '../../../src/profile/pacer.js'
+import { Pacer } from '../../../src/profile/pacer.js'
+import { addonPath } from '../../../src/runtime/binding.js'
 
-/**
- * The pacing thread reads an order before its notification comes, as happens where processors are scarce: another thread
- * wakes it in its sleep, and it must still say when the moment has come.
- */
-describe('the pacing thread', () => {
-  it('is not put off by a notification of the order that it carries out already', async () => {
-    const memory = new SharedArrayBuffer(16)
-    const words = new Int32Array(memory)
-    const due = new Float64Array(memory)
-    const { port1, port2 } = new MessageChannel()
-    const said = new Promise((resolve) => port1.once('message', resolve))
-    // Wakes the sleeping thread once.
-    const waker = new Worker(
-      `const { workerData } = require('node:worker_threads')
-       const words = new Int32Array(workerData)
-       const over = new Int32Array(new SharedArrayBuffer(4))
-       while (Atomics.notify(words, 0) === 0 && Atomics.load(words, 0) !== -1) Atomics.wait(over, 0, 0, 1)`,
-      { eval: true, workerData: memory },
-    )
-    await new Promise((resolve) => waker.once('online', resolve))
-    due[1] = Number(process.hrtime.bigint()) / 1e6 + 50
-    Atomics.store(words, 0, 1)
-    // pace() keeps its thread until it is told to end: another thread does that when the moment has long passed.
-    const end = new Worker(
-      `const { workerData } = require('node:worker_threads')
-       const words = new Int32Array(workerData)
-       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
-       Atomics.store(words, 0, -1); Atomics.notify(words, 0)`,
-      { eval: true, workerData: memory },
-    )
-    pace(memory, port2)
-    port2.postMessage('ended')
-    expect(await said).toBe(0)
-    port1.close()
-    await Promise.all([waker.terminate(), end.terminate()])
+describe('the pacer', () => {
+  it('resolves no wait before its time, short or long', async () => {
+    const pacer = new Pacer()
+    for (const ms of [0.05, 0.3, 1, 2.5, 20]) {
+      const before = performance.now()
+      await pacer.wait(ms)
+      expect(performance.now() - before).toBeGreaterThanOrEqual(ms - 0.002)
+    }
+    pacer.close()
+  })
+
+  it('fires once where it is armed anew before its time', async () => {
+    const pacer = new Pacer()
+    let first = false
+    void pacer.wait(5).then(() => {
+      first = true
+    })
+    await pacer.wait(10)
+    expect(first).toBe(false)
+    pacer.close()
+  })
+
+  it('can be closed twice and armed afterwards, and holds nothing up', async () => {
+    const pacer = new Pacer()
+    pacer.close()
+    pacer.close()
+    let woke = false
+    void pacer.wait(1).then(() => {
+      woke = true
+    })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(woke).toBe(false)
+  })
+
+  it('goes with a thread that is terminated while it waits, or ends with it unclosed', async () => {
+    for (const end of ['terminated', 'ended']) {
+      const worker = new Worker(
+        `const { parentPort, workerData } = require('node:worker_threads')
+         const { loopTimer } = require(workerData.addon)
+         globalThis.timers = [1, 60_000].map((ms) => {
+           const timer = loopTimer(() => parentPort.postMessage('due'))
+           timer.arm(ms * 1000)
+           return timer
+         })
+         parentPort.once('message', () => process.exit(0))`,
+        { eval: true, workerData: { addon: addonPath() } },
+      )
+      await new Promise((resolve) => worker.once('message', resolve))
+      const exit = new Promise((resolve) => worker.once('exit', resolve))
+      if (end === 'terminated') await worker.terminate()
+      else worker.postMessage('end')
+      await exit
+    }
   })
 })

@@ -27,6 +27,7 @@ struct alignas(64) Descriptor {
   uint16_t level;                    // priority level, 1 is the highest
   uint8_t flags;                     // kStaged, kExplicit
   uint8_t timeout_delays;            // timeout_action DELAY
+  int64_t due_ns;                    // slo: when it must have ended, for order and batches; kNever: no slo
 
   // Second line: written by whoever holds the leader token.
   uint32_t queue_previous;
@@ -35,7 +36,9 @@ struct alignas(64) Descriptor {
   int64_t expiry_ns;    // the earlier of deadline and timeout; key in the expiry heap
   uint32_t heap_index;  // place in the expiry heap, or kNoSlot
   uint8_t delayed;      // its timeout passed with action DELAY: behind the others of its level
-  uint8_t unused[3];
+  uint8_t shape_class;  // slo: written by the submitter, as is
+  uint8_t due_bucket;   // where admission has counted its rows
+  uint8_t unused;
   uint64_t arrival;            // position in the order of arrival
   uint64_t reserved_affinity;  // sequences: affinity key; kept free for the scheduler of sequences
   uint64_t reserved_parent;    // ensembles: parent request

@@ -4,32 +4,41 @@
 
 namespace subten {
 
-bool RequestQueue::initialise(Descriptor* descriptors, uint32_t slots, uint32_t levels) noexcept {
+bool RequestQueue::initialise(Descriptor* descriptors, uint32_t slots, uint32_t levels, bool by_due) noexcept {
   descriptors_ = descriptors;
   try {
     lists_.resize(size_t{levels} * 2);
   } catch (...) {
     return false;
   }
-  return heap_.map(slots);
+  return heap_.map(slots) && (!by_due || nodes_.map(slots));
 }
 
-void RequestQueue::append(uint32_t list, uint32_t slot) noexcept {
+void RequestQueue::link(List* list, uint32_t slot, uint32_t previous) noexcept {
   Descriptor& descriptor = descriptors_[slot];
+  uint32_t& after = previous == kNoSlot ? list->head : descriptors_[previous].queue_next;
+  descriptor.queue_previous = previous;
+  descriptor.queue_next = after;
+  (after == kNoSlot ? list->tail : descriptors_[after].queue_previous) = slot;
+  after = slot;
+}
+
+void RequestQueue::append(uint32_t list, uint32_t slot) noexcept { link(&lists_[list], slot, lists_[list].tail); }
+
+// Where it belongs by due time; those that are due at once, by arrival.
+void RequestQueue::insert(uint32_t list, uint32_t slot) noexcept {
   List& to = lists_[list];
-  descriptor.queue_next = kNoSlot;
-  descriptor.queue_previous = to.tail;
-  if (to.tail != kNoSlot) {
-    descriptors_[to.tail].queue_next = slot;
-  } else {
-    to.head = slot;
-  }
-  to.tail = slot;
+  const auto before = [this](uint32_t a, uint32_t b) {
+    const Descriptor &left = descriptors_[a], &right = descriptors_[b];
+    return left.due_ns != right.due_ns ? left.due_ns < right.due_ns : left.arrival < right.arrival;
+  };
+  link(&to, slot, DueIndex::insert(nodes_.data(), &to.root, slot, before));
 }
 
 void RequestQueue::unlink(uint32_t slot) noexcept {
   const Descriptor& descriptor = descriptors_[slot];
   List& from = lists_[list_of(descriptor)];
+  if (nodes_.size() > 0 && descriptor.delayed == 0) DueIndex::remove(nodes_.data(), &from.root, slot);
   if (descriptor.queue_previous != kNoSlot) {
     descriptors_[descriptor.queue_previous].queue_next = descriptor.queue_next;
   } else {
@@ -49,7 +58,11 @@ void RequestQueue::add(uint32_t slot) noexcept {
   descriptor.heap_index = kNoSlot;
   const int64_t timeout = descriptor.timeout_ns == kNever ? kNever : descriptor.submit_ns + descriptor.timeout_ns;
   descriptor.expiry_ns = std::min(descriptor.deadline_ns, timeout);
-  append(list_of(descriptor), slot);
+  if (nodes_.size() > 0) {
+    insert(list_of(descriptor), slot);
+  } else {
+    append(list_of(descriptor), slot);
+  }
   if (descriptor.expiry_ns != kNever) heap_insert(slot);
   ++size_;
 }
@@ -76,18 +89,34 @@ uint32_t RequestQueue::next(uint32_t slot) const noexcept {
   return kNoSlot;
 }
 
+uint32_t RequestQueue::first_of(uint32_t level) const noexcept {
+  const size_t list = (level - 1u) * size_t{2};
+  return lists_[list].head != kNoSlot ? lists_[list].head : lists_[list + 1].head;
+}
+
+uint32_t RequestQueue::next_of(uint32_t slot) const noexcept {
+  const Descriptor& descriptor = descriptors_[slot];
+  if (descriptor.queue_next != kNoSlot || descriptor.delayed != 0) return descriptor.queue_next;
+  return lists_[list_of(descriptor) + 1].head;
+}
+
+void RequestQueue::move_behind(uint32_t slot, int64_t expiry_ns) noexcept {
+  Descriptor& descriptor = descriptors_[slot];
+  if (descriptor.heap_index != kNoSlot) heap_remove(slot);
+  unlink(slot);
+  descriptor.delayed = 1;
+  append(list_of(descriptor), slot);
+  descriptor.expiry_ns = expiry_ns;
+  if (expiry_ns != kNever) heap_insert(slot);
+}
+
 uint32_t RequestQueue::pop_expired(int64_t now_ns) noexcept {
   while (heap_size_ > 0) {
     const uint32_t slot = heap_[0];
     Descriptor& descriptor = descriptors_[slot];
     if (descriptor.expiry_ns > now_ns) return kNoSlot;
     if (descriptor.timeout_delays != 0 && descriptor.deadline_ns > now_ns && descriptor.delayed == 0) {
-      heap_remove(slot);
-      unlink(slot);
-      descriptor.delayed = 1;
-      append(list_of(descriptor), slot);
-      descriptor.expiry_ns = descriptor.deadline_ns;
-      if (descriptor.expiry_ns != kNever) heap_insert(slot);
+      move_behind(slot, descriptor.deadline_ns);
       continue;
     }
     remove(slot);

@@ -15,6 +15,12 @@ struct LevelPolicy {
   bool allow_timeout_override = false;
 };
 
+// `slo`: requests have due times, and batches, order and admission follow from them. See docs/batching.md.
+struct SloSettings {
+  int64_t target_ns = 0;  // what 99 % of the requests are to keep, from submit to resolution; 0: no slo
+  bool on() const noexcept { return target_ns > 0; }
+};
+
 struct BatchSettings {
   uint32_t max_batch_size = 0;      // rows; 0: the model has no batch dimension
   bool dynamic = false;             // requests may share a batch
@@ -23,6 +29,7 @@ struct BatchSettings {
   uint32_t default_level = 1;
   std::vector<LevelPolicy> levels{LevelPolicy{}};  // levels[0] is priority 1
   bool preserve_ordering = false;
+  SloSettings slo;
 
   // Most rows, and most requests, that one batch can have: no more than there can be slots, however large the batch.
   static constexpr uint32_t kMaxRequests = 1u << 16;

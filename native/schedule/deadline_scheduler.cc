@@ -1,0 +1,64 @@
+#include "schedule/deadline_scheduler.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace subten {
+
+bool DeadlineScheduler::initialise(uint32_t shape_classes, std::string_view seed) noexcept {
+  try {
+    slots_.reserve(window_requests());
+    candidates_.reserve(window_requests());
+    passed_by_.assign(settings_->levels.size() + 1, 0);
+  } catch (...) {
+    return false;
+  }
+  rate_window_ns_ = std::clamp(5.0 * static_cast<double>(settings_->slo.target_ns), 2e7, 5e8);
+  const uint32_t capacity = settings_->dynamic ? settings_->batch_capacity() : 1;
+  policy_ = DeadlinePolicy(capacity, &latency_);
+  if (!latency_.initialise(settings_->batch_capacity(), shape_classes)) return false;
+  latency_.seed(seed);
+  return admission_.initialise(settings_->slo.target_ns, capacity, instances_, &latency_);
+}
+
+void DeadlineScheduler::arrived(uint32_t rows, int64_t now_ns) noexcept {
+  rate_ = arrival_rate(now_ns) + rows / rate_window_ns_;
+  rate_ns_ = now_ns;
+}
+
+double DeadlineScheduler::arrival_rate(int64_t now_ns) const noexcept {
+  return rate_ * std::exp(-static_cast<double>(now_ns - rate_ns_) / rate_window_ns_);
+}
+
+// The highest priority that has been passed by too often.
+uint32_t DeadlineScheduler::lead_level(const RequestQueue& queue) const noexcept {
+  for (uint32_t level = 2; level <= queue.levels(); ++level) {
+    if (passed_by_[level] >= kPassedBy && queue.first_of(level) != kNoSlot) return level;
+  }
+  return 0;
+}
+
+Plan DeadlineScheduler::decide(uint32_t instance, int64_t now_ns, uint32_t shape_class) noexcept {
+  const double rate = arrival_rate(now_ns);
+  const uint32_t active = admission_.active();
+  admission_.publish(active, rate);
+  return policy_.decide({.now_ns = now_ns,
+                         .shape_class = shape_class,
+                         .closed = closed_,
+                         .other_free_ns = admission_.first_free_ns(now_ns, instance),
+                         .arrival_rate = rate,
+                         .best_rate = latency_.best_rate(shape_class) * active,
+                         .target_ns = settings_->slo.target_ns},
+                        candidates_);
+}
+
+void DeadlineScheduler::formed(RequestQueue& queue, const Descriptor* descriptors, uint32_t from,
+                               uint32_t to) noexcept {
+  if (queue.levels() == 1) return;
+  for (uint32_t level = 1; level <= queue.levels(); ++level) {
+    passed_by_[level] = queue.first_of(level) == kNoSlot ? 0 : passed_by_[level] + 1;
+  }
+  for (uint32_t i = from; i < to; ++i) passed_by_[descriptors[slots_[i]].level] = 0;
+}
+
+}  // namespace subten

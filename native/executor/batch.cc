@@ -274,6 +274,10 @@ void Batch::done(Status status) noexcept {
   ModelCore* const core = core_;
   const bool async = core->engine_model().completion() == Completion::kAsync;
   core_->observe_compute(end_ns_ - dispatch_ns_);
+  if (core_->slo() != nullptr) {
+    core_->slo()->admission().rests(index_);
+    if (status_.is_ok()) observed(shape_class_, total_rows_, end_ns_ - dispatch_ns_);
+  }
   BatchCounts& counts = core_->batch_counts;
   counts.count.fetch_add(1, std::memory_order_relaxed);
   counts.rows.fetch_add(total_rows_, std::memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engines/engine.h"
@@ -67,6 +68,19 @@ class Batch final : public BatchCompletion {
   void mark_end() noexcept override;
   void done(Status status) noexcept override;
 
+  // With an slo: the class of shapes of the batch, and what it took, for the next leader that has this batch in hand.
+  struct Observation {
+    uint32_t shape_class = 0;
+    uint32_t rows = 0;  // 0: none
+    int64_t latency_ns = 0;
+  };
+  void set_shape_class(uint32_t shape_class) noexcept { shape_class_ = shape_class; }
+  uint32_t shape_class() const noexcept { return shape_class_; }
+  void observed(uint32_t shape_class, uint32_t rows, int64_t latency_ns) noexcept {
+    observation_ = {shape_class, rows, latency_ns};
+  }
+  Observation take_observation() noexcept { return std::exchange(observation_, {}); }
+
   // preserve_ordering: set once the batch's requests have ended, for the instance that waits to reuse it.
   std::atomic<uint32_t> ended{0};
 
@@ -120,6 +134,8 @@ class Batch final : public BatchCompletion {
   uint32_t total_rows_ = 0;
   BatchReason reason_ = BatchReason::kIdle;
   uint64_t ticket_ = 0;
+  uint32_t shape_class_ = 0;
+  Observation observation_;
   bool in_place_ = false;
   std::atomic<int64_t> running_since_{0};
   std::atomic<uint64_t> running_number_{0};

@@ -36,6 +36,8 @@ void ModelCore::run_instance(uint32_t index) noexcept {
   while (!stopping_.load(std::memory_order_seq_cst)) {  // model: instance.stopping
     int64_t wake = kNever;
     uint64_t epoch = 0;
+    // relaxed: whoever asked for it has woken this thread or will.
+    if (slo_ && remeasure_.load(std::memory_order_relaxed)) measure_again(batch);
     const Formed formed = try_form(batch, &wake, &epoch);  // model: instance.try_form
     if (formed == Formed::kBatch) {
       if (options_.wake != WakeMode::kPowersave) run_cpu_.store(::sched_getcpu(), std::memory_order_relaxed);
@@ -54,6 +56,7 @@ void ModelCore::run_instance(uint32_t index) noexcept {
     // that one left. A leader that is still at work will look for parked instances itself.
     // model: instance.look.inbox
     const bool look_again = stopping_.load(std::memory_order_seq_cst) || !inbox_.empty() ||
+                            (slo_ && remeasure_.load(std::memory_order_seq_cst)) ||
                             // model: instance.look.token, instance.look.epoch
                             (!token_.held() && epoch_.load(std::memory_order_seq_cst) != epoch &&
                              backlog_.load(std::memory_order_seq_cst) > 0);

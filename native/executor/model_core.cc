@@ -113,9 +113,12 @@ Status ModelCore::prepare() {
   if (!descriptors_.map(slot_count_) || !inputs_.map(std::max<size_t>(1, slot_count_ * input_count_)) ||
       !owners_.map(slot_count_) || (model_->takes_attributes() && !attributes_.map(slot_count_)) ||
       (options_.decoupled && !paused_.map(slot_count_)) || !flight_.initialise(options_.batch.batch_capacity()) ||
-      !queue_.initialise(descriptors_.data(), slot_count_, static_cast<uint32_t>(options_.batch.levels.size()))) {
+      !queue_.initialise(descriptors_.data(), slot_count_, static_cast<uint32_t>(options_.batch.levels.size()),
+                         options_.batch.slo.on())) {
     return Status::error(Code::kOutOfMemory, "the system refused memory for the queue of the model");
   }
+  status = prepare_slo();
+  if (!status.is_ok()) return status;
   bool mapped = reset_stages_.map(size_t{kStages} * Histogram::kCounters);
   for (Histogram& stage : retired_stages_) mapped = mapped && stage.initialise();
   if (!mapped) return Status::error(Code::kOutOfMemory, "the system refused memory for the figures of the model");
@@ -543,12 +546,14 @@ void ModelCore::drain_inbox(int64_t now_ns) noexcept {
     const uint32_t next = descriptors_[slot].inbox_next.load(std::memory_order_relaxed);
     descriptors_[slot].leader_ns = now_ns;
     queue_.add(slot);
+    if (slo_) slo_->arrived(descriptors_[slot].rows, now_ns);
     slot = next;
   }
 }
 
 void ModelCore::drop_dead(uint32_t slot) noexcept {
   queue_.remove(slot);
+  leave_admission(slot);
   dead_.fetch_sub(1, std::memory_order_relaxed);
   Port* port = descriptors_[slot].port;  // model: core.drop_dead
   if (descriptors_[slot].state.drop_native()) recycle_to_pool(slot);
@@ -557,31 +562,37 @@ void ModelCore::drop_dead(uint32_t slot) noexcept {
 
 void ModelCore::expire(int64_t now_ns) noexcept {
   for (uint32_t slot = queue_.pop_expired(now_ns); slot != kNoSlot; slot = queue_.pop_expired(now_ns)) {
-    Descriptor& descriptor = descriptors_[slot];
-    Port* port = descriptor.port;
-    RecordHeader* header = port->header(slot);
-    header->slot = slot;
-    header->generation = descriptor.generation;
-    header->kind = static_cast<uint32_t>(CompletionKind::kError);
-    header->status = static_cast<uint32_t>(Code::kDeadlineExceeded);
-    header->reason = header->batch_rows = header->batch_requests = 0;
-    header->rows = descriptor.rows;
-    header->submit_ns = static_cast<double>(descriptor.submit_ns);
-    header->leader_ns = static_cast<double>(descriptor.leader_ns);
-    header->dispatch_ns = header->start_ns = header->end_ns = static_cast<double>(now_ns);
-    header->batch = 0;
-    header->complete_ns = static_cast<double>(now_ns);
-    const uint32_t level = descriptor.level;
-    if (descriptor.state.end(Phase::kExpired)) {  // model: core.expire, word.expire
-      queued_[level].fetch_sub(1, std::memory_order_relaxed);
-      port->push(slot);
-      port->wake();
-    } else {  // cancelled before
-      dead_.fetch_sub(1, std::memory_order_relaxed);
-      if (descriptor.state.drop_native()) recycle_to_pool(slot);
-    }
-    port_finished(port, 1);
+    leave_admission(slot);
+    end_expired(slot, now_ns);
   }
+}
+
+// Ends a request that was taken out of the queue.
+void ModelCore::end_expired(uint32_t slot, int64_t now_ns) noexcept {
+  Descriptor& descriptor = descriptors_[slot];
+  Port* port = descriptor.port;
+  RecordHeader* header = port->header(slot);
+  header->slot = slot;
+  header->generation = descriptor.generation;
+  header->kind = static_cast<uint32_t>(CompletionKind::kError);
+  header->status = static_cast<uint32_t>(Code::kDeadlineExceeded);
+  header->reason = header->batch_rows = header->batch_requests = 0;
+  header->rows = descriptor.rows;
+  header->submit_ns = static_cast<double>(descriptor.submit_ns);
+  header->leader_ns = static_cast<double>(descriptor.leader_ns);
+  header->dispatch_ns = header->start_ns = header->end_ns = static_cast<double>(now_ns);
+  header->batch = 0;
+  header->complete_ns = static_cast<double>(now_ns);
+  const uint32_t level = descriptor.level;
+  if (descriptor.state.end(Phase::kExpired)) {  // model: core.expire, word.expire
+    queued_[level].fetch_sub(1, std::memory_order_relaxed);
+    port->push(slot);
+    port->wake();
+  } else {  // cancelled before
+    dead_.fetch_sub(1, std::memory_order_relaxed);
+    if (descriptor.state.drop_native()) recycle_to_pool(slot);
+  }
+  port_finished(port, 1);
 }
 
 bool ModelCore::compatible(uint32_t a, uint32_t b) noexcept {
@@ -606,6 +617,7 @@ bool ModelCore::compatible(uint32_t a, uint32_t b) noexcept {
 }
 
 bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {
+  if (slo_) return form_by_due(batch, now_ns, wake_ns);
   BatchPolicy policy(options_.batch);
   uint32_t head = kNoSlot;
   for (uint32_t slot = queue_.first(); slot != kNoSlot && !policy.closed();) {  // model: form.offer
@@ -658,6 +670,7 @@ ModelCore::Formed ModelCore::try_form(Batch* batch, int64_t* wake_ns, uint64_t* 
     return Formed::kBusy;
   }
   const int64_t now = monotonic_ns();
+  if (slo_ && batch != nullptr) learn_from(batch, now);
   drain_inbox(now);
   expire(now);
   *wake_ns = kNever;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,6 +24,7 @@
 #include "queue/parking.h"
 #include "queue/slot_pool.h"
 #include "schedule/batch_policy.h"
+#include "schedule/deadline_scheduler.h"
 #include "schedule/request_queue.h"
 #include "schedule/settings.h"
 
@@ -42,8 +44,9 @@ struct CoreOptions {
   int64_t slow_limit_ns = 0;  // see FlightRecorder::set_limit()
   bool poison = false;        // debug: fill released memory with 0xDB
   bool decoupled = false;
-  std::string info;   // JSON that attach() hands to other environments
-  std::string label;  // model and engine, for notes to people
+  std::string latency_table;  // with an slo: what was learned before, see LatencyModel::seed()
+  std::string info;           // JSON that attach() hands to other environments
+  std::string label;          // model and engine, for notes to people
 };
 
 // One input of a request that does not use its home row.
@@ -158,6 +161,19 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   // What instances did between submit and dispatch of a request, and what its batch was: fills that part of it in.
   void add_neighbours(uint64_t batch, SlowRequest* request) const noexcept;
 
+  // Scheduling by due times; null without an slo.
+  DeadlineScheduler* slo() noexcept { return slo_.get(); }
+  // With an slo: everything is refused and nothing runs, so nothing new is learned. An idle instance then runs a batch
+  // of zeros, now and again.
+  void remeasure(int64_t now_ns) noexcept;
+  uint8_t shape_class(uint32_t slot, uint32_t rows, bool staged) noexcept;
+  std::string latency_table() noexcept;
+  // Calls `visit(shape_class, rows, estimate)` for what was learned.
+  void each_latency(const std::function<void(uint32_t, uint32_t, const LatencyEstimate&)>& visit) noexcept;
+  // Requests that were given up in the queue since they could not make it any more.
+  std::atomic<uint64_t> given_up{0};
+  std::atomic<uint64_t> ended_late{0};  // those that ended well, but after they were due
+
   // Submitting: admission, then the inbox and a wake. `kOk` means that the request will end.
   Code admit(uint32_t level) noexcept;
   void enqueue(uint32_t slot) noexcept;
@@ -211,6 +227,12 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   void drop_all_dead() noexcept;
   void hand_over() noexcept;
   void expire(int64_t now_ns) noexcept;
+  void end_expired(uint32_t slot, int64_t now_ns) noexcept;
+  Status prepare_slo();
+  bool form_by_due(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept;
+  void learn_from(Batch* batch, int64_t now_ns) noexcept;
+  void leave_admission(uint32_t slot) noexcept;
+  void measure_again(Batch* batch) noexcept;
   bool form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept;
   bool compatible(uint32_t a, uint32_t b) noexcept;
   bool spin_for_work(uint64_t epoch) noexcept;
@@ -240,7 +262,10 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   Inbox inbox_;
   LeaderToken token_;
   Parking parking_;
-  RequestQueue queue_;                            // leader only
+  RequestQueue queue_;  // leader only
+  std::unique_ptr<DeadlineScheduler> slo_;
+  std::atomic<bool> remeasure_{false};
+  std::atomic<int64_t> learned_ns_{0};            // when a batch last told how long it takes
   uint64_t next_ticket_ = 0;                      // leader only
   alignas(64) std::atomic<uint32_t> backlog_{0};  // requests in the ordered queue, as the last leader left it
   std::atomic<uint64_t> epoch_{0};                // raised by each leader

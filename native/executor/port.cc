@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -226,6 +227,10 @@ Code Port::submit(const Submission& submission, std::string* message) noexcept {
   if (admitted != Code::kOk) return admitted;
   Descriptor& descriptor = core_->descriptor(submission.slot);
   const int64_t now = monotonic_ns();
+  if (core_->slo() != nullptr && !admit_by_due(submission, level, now)) {
+    core_->take_admission_back(level);
+    return Code::kSloUnreachable;
+  }
   descriptor.rows = submission.rows;
   descriptor.port = this;
   descriptor.submit_ns = now;
@@ -243,6 +248,7 @@ Code Port::submit(const Submission& submission, std::string* message) noexcept {
                                           (submission.is_explicit ? Descriptor::kExplicit : 0));
   if (!descriptor.state.submit(submission.generation)) {
     core_->take_admission_back(level);
+    if (core_->slo() != nullptr) core_->slo()->admission().leave(level, submission.rows, descriptor.due_bucket);
     return Code::kSlotReleased;
   }
   observe_submit(now);
@@ -254,6 +260,39 @@ Code Port::submit(const Submission& submission, std::string* message) noexcept {
   add_one(counts.submitted);
   core_->enqueue(submission.slot);
   return Code::kOk;
+}
+
+// With an slo: whether the request would end in time. What is left of its time counts, less what the event loop takes
+// to read the answer.
+bool Port::admit_by_due(const Submission& submission, uint32_t level, int64_t now_ns) noexcept {
+  DeadlineScheduler& slo = *core_->slo();
+  Descriptor& descriptor = core_->descriptor(submission.slot);
+  const int64_t target = core_->options().batch.slo.target_ns;
+  const int64_t budget = submission.deadline_in_ns >= kNever - now_ns ? target : submission.deadline_in_ns;
+  descriptor.due_ns = now_ns + budget - std::min(loop_lateness_ns(now_ns), budget / 4);
+  descriptor.shape_class = core_->shape_class(submission.slot, submission.rows, submission.staged);
+  const Admission::Verdict verdict =
+      slo.admission().admit(level, submission.rows, descriptor.due_ns, descriptor.shape_class, now_ns);
+  descriptor.due_bucket = verdict.bucket;
+  if (verdict.admitted) return true;
+  predicted_ns_ = verdict.crowded ? -verdict.predicted_ns : verdict.predicted_ns;
+  core_->remeasure(now_ns);
+  return false;
+}
+
+// How long completions have lately waited for this environment: mean and twice the mean deviation (Jacobson, SIGCOMM
+// 1988). It is forgotten within a tenth of a second, or a loop that was late once would refuse what it could serve.
+int64_t Port::loop_lateness_ns(int64_t now_ns) const noexcept {
+  constexpr double kForgottenNs = 1e8;
+  const double fresh = 1 - static_cast<double>(now_ns - late_at_ns_) / kForgottenNs;
+  return fresh <= 0 ? 0 : static_cast<int64_t>((late_mean_ns_ + 2 * late_deviation_ns_) * fresh);
+}
+
+void Port::observe_lateness(double late_ns) noexcept {
+  const double off = late_ns - late_mean_ns_;
+  late_mean_ns_ += off / 8;
+  late_deviation_ns_ += (std::abs(off) - late_deviation_ns_) / 4;
+  late_at_ns_ = drained_ns_;
 }
 
 Code Port::set_attributes(uint32_t slot, uint32_t generation, std::unique_ptr<RequestAttributes> attributes) noexcept {
@@ -392,6 +431,10 @@ void Port::retire_one(uint32_t index, int64_t resolved_ns) noexcept {
     stages[5].record(span(h->complete_ns, drained));
     stages[6].record(resolved_ns - drained_ns_);
     stages[7].record(span(h->submit_ns, drained));
+    if (core_->slo() != nullptr) {
+      observe_lateness(drained - h->complete_ns);
+      if (drained_ns_ > descriptor.due_ns + loop_lateness_ns(drained_ns_)) core_->ended_late.fetch_add(1, std::memory_order_relaxed);
+    }
   } else if (phase == Phase::kExpired) {
     add_one(counts.expired);
   } else {

@@ -172,6 +172,11 @@ class Port {
   }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
+  // After a submit that was refused with kSloUnreachable: how long it would have taken. Negative: it would have ended
+  // in time, but others that were admitted before would not.
+  int64_t predicted_ns() const noexcept { return predicted_ns_; }
+  // What the event loop takes to read an answer, as lately seen.
+  int64_t loop_lateness_ns(int64_t now_ns) const noexcept;
   PortCounts counts;
   std::array<Histogram, kStages> stages;
 
@@ -187,6 +192,8 @@ class Port {
   void retire_one(uint32_t index, int64_t resolved_ns) noexcept;
   void keep_if_slow(uint32_t index, Phase phase, int64_t resolved_ns) noexcept;
   void observe_submit(int64_t now_ns) noexcept;
+  bool admit_by_due(const Submission& submission, uint32_t level, int64_t now_ns) noexcept;
+  void observe_lateness(double late_ns) noexcept;
   bool polling_pays(int64_t now_ns) const noexcept;
   Status create_sync_batch() noexcept;
 
@@ -224,6 +231,10 @@ class Port {
   double think_ns_ = 1e9;
   int64_t drained_ns_ = 0;
   int64_t poll_since_ns_ = 0;
+  // With an slo.
+  double late_mean_ns_ = 0, late_deviation_ns_ = 0;
+  int64_t late_at_ns_ = 0;
+  int64_t predicted_ns_ = 0;
   SlowThreshold slow_;
   uint32_t loop_ = 0;
   bool polling_ = false;  // the environment looks by itself: the wake stays disarmed

@@ -6,6 +6,7 @@
 #include "engines/engine.h"
 #include "executor/model_core.h"
 #include "executor/process_state.h"
+#include "executor/synthetic_batch.h"
 #include "node/port_object.h"
 #include "node/values.h"
 
@@ -20,10 +21,12 @@ constexpr uint32_t kMaxList = 1u << 16;
 
 class OpenWorker final : public Napi::AsyncWorker {
  public:
-  OpenWorker(Napi::Env env, Engine* engine, EngineOptions options)
+  // `measure`: what batches take is measured as well.
+  OpenWorker(Napi::Env env, Engine* engine, EngineOptions options, bool measure)
       : Napi::AsyncWorker(env),
         engine_(engine),
         options_(std::move(options)),
+        measure_(measure),
         deferred_(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise promise() { return deferred_.Promise(); }
 
@@ -42,6 +45,7 @@ class OpenWorker final : public Napi::AsyncWorker {
     // After the library's own exit handlers were registered, so that ours runs before them.
     register_exit_handler();
     status_ = engine_->open(options_, &model_);
+    if (status_.is_ok() && measure_) latencies_ = measure_latencies(*model_, std::max(0, options_.max_batch_size));
     if (engine_->loads_libraries()) register_exit_handler();
   }
 
@@ -59,6 +63,7 @@ class OpenWorker final : public Napi::AsyncWorker {
     Napi::Object metadata = Napi::Object::New(env);
     for (const auto& [key, value] : spec.metadata) metadata.Set(key, value);
     result.Set("metadata", metadata);
+    result.Set("latencyTable", latencies_);
     result.Set("async", Napi::Boolean::New(env, model_->completion() != Completion::kSync));
     auto model = std::make_unique<std::unique_ptr<EngineModel>>(std::move(model_));
     ModelHandle handle =
@@ -72,6 +77,8 @@ class OpenWorker final : public Napi::AsyncWorker {
  private:
   Engine* engine_;
   EngineOptions options_;
+  bool measure_;
+  std::string latencies_;
   Status status_;
   std::unique_ptr<EngineModel> model_;
   Napi::Promise::Deferred deferred_;
@@ -114,6 +121,8 @@ CoreOptions core_options_from_js(const Napi::Object& object) {
   batch.max_queue_delay_ns = get_whole<int64_t>(object, "maxQueueDelayUs", 0, INT64_MAX, 1000);
   batch.default_level = get_whole<uint32_t>(object, "defaultLevel", 1, UINT32_MAX);
   batch.preserve_ordering = get_bool(object, "preserveOrdering");
+  batch.slo.target_ns = get_whole<int64_t>(object, "sloNs", 0, INT64_MAX / 64);
+  options.latency_table = get_string(object, "latencyTable");
   for_each(object, "preferred", [&](const Napi::Value& rows) {
     if (rows.IsNumber()) batch.preferred.push_back(rows.As<Napi::Number>().Uint32Value());
   });
@@ -167,7 +176,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   read_pairs("parameters", &options.parameters);
   read_pairs("settings", &options.settings);
   if (env.IsExceptionPending()) return env.Undefined();  // a getter threw
-  auto worker = std::make_unique<OpenWorker>(env, engine, std::move(options));
+  auto worker = std::make_unique<OpenWorker>(env, engine, std::move(options), get_bool(object, "measureLatencies"));
   const Napi::Promise promise = worker->promise();
   worker->Queue();
   (void)worker.release();  // it deletes itself when it has ended

@@ -13,6 +13,7 @@
 #include "metrics/clock.h"
 #include "node/flight_calls.h"
 #include "node/port_object.h"
+#include "node/slo_calls.h"
 #include "node/values.h"
 
 namespace subten {
@@ -382,6 +383,26 @@ struct PortCalls {
     attributes->parameters.push_back(std::move(parameter));
   }
 
+  // What was learned of latencies, as text for latencyTable of createPort(); '' without an slo.
+  static napi_value latency_table(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    Port* port = call.self->port();
+    return Napi::String::New(env, port == nullptr ? std::string() : port->core().latency_table());
+  }
+
+  // See Port::predicted_ns().
+  static napi_value predicted_ns(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    Port* port = call.self->port();
+    return number(env, port == nullptr ? 0 : static_cast<double>(port->predicted_ns()));
+  }
+
+  static napi_value figures_of_slo(napi_env env, napi_callback_info info) {
+    const auto call = read<1>(env, info);
+    Port* port = call.self->port();
+    return port == nullptr ? Napi::Float64Array::New(env, 0) : slo_figures(env, *port);
+  }
+
   // Neither an exception of Node-API nor a lack of memory may cross the C boundary.
   template <napi_callback call>
   static napi_value guarded(napi_env env, napi_callback_info info) {
@@ -598,6 +619,9 @@ Napi::Object make_port_object(Napi::Env env, PortObject* self) {
       {"slowLimit", PortCalls::slow_limit},
       {"slowRequests", PortCalls::guarded<PortCalls::slow_requests>},
       {"stats", PortCalls::guarded<PortCalls::stats>},
+      {"latencyTable", PortCalls::guarded<PortCalls::latency_table>},
+      {"predictedNs", PortCalls::predicted_ns},
+      {"sloFigures", PortCalls::guarded<PortCalls::figures_of_slo>},
       {"totals", PortCalls::guarded<PortCalls::totals>},
       {"resetStats", PortCalls::guarded<PortCalls::reset_stats>},
       {"close", PortCalls::guarded<PortCalls::close>},

@@ -16,11 +16,19 @@ constexpr uint64_t kMostBytes = uint64_t{256} << 20;
 // Takes results and drops them.
 class Discard final : public BatchCompletion {
  public:
-  // Null: the engine then keeps its results in memory of its own.
-  void* allocate(size_t, std::span<const int64_t>, uint64_t) noexcept override { return nullptr; }
+  // Memory that lasts as long as this: what is written there is not looked at.
+  void* allocate(size_t, std::span<const int64_t>, uint64_t bytes) noexcept override {
+    try {
+      return memory_.emplace_back(new std::byte[std::max<uint64_t>(1, bytes)]).get();
+    } catch (...) {
+      return nullptr;
+    }
+  }
   void adopt(size_t, std::span<const int64_t>, BufferHandle buffer) noexcept override { release(buffer); }
   void set_shape(size_t, std::span<const int64_t>) noexcept override {}
-  void* allocate_for(size_t, size_t, std::span<const int64_t>, uint64_t) noexcept override { return nullptr; }
+  void* allocate_for(size_t, size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept override {
+    return allocate(index, shape, bytes);
+  }
   void adopt_for(size_t, size_t, std::span<const int64_t>, BufferHandle buffer) noexcept override { release(buffer); }
   bool part(size_t) noexcept override { return false; }
   void fail(size_t, Status) noexcept override { failed_ = true; }
@@ -34,6 +42,7 @@ class Discard final : public BatchCompletion {
   static void release(const BufferHandle& buffer) noexcept {
     if (buffer.release != nullptr) buffer.release(buffer.context);
   }
+  std::vector<std::unique_ptr<std::byte[]>> memory_;
   bool failed_ = false;
 };
 

@@ -1,7 +1,7 @@
 import { SubtenError } from '../runtime/errors.js'
 import type { Inputs, Model } from '../runtime/types.js'
 import type { Caller } from './caller.js'
-import type { CallerSpec } from './caller-spec.js'
+import type { CallerSpec, Deadline } from './caller-spec.js'
 import { inProcessMeter } from './meter.js'
 import { modelCaller } from './model-caller.js'
 import { derivedSeed, seededRandom } from './random.js'
@@ -13,7 +13,7 @@ import { type InputOptions, isServer, type Prepared, type Target } from './targe
 /** How many inputs are made up: enough that no answer is the one before, few enough to stay in the cache. */
 const INPUTS = 16
 
-const BUSY: ReadonlySet<string> = new Set(['QUEUE_FULL', 'DEADLINE_EXCEEDED'])
+const BUSY: ReadonlySet<string> = new Set(['QUEUE_FULL', 'DEADLINE_EXCEEDED', 'SLO_UNREACHABLE'])
 
 /** Finds out what the target takes, makes inputs and tries one: mistakes show early, and plainly. */
 export async function prepare(target: Target, options: InputOptions): Promise<Prepared> {
@@ -32,14 +32,19 @@ export async function prepare(target: Target, options: InputOptions): Promise<Pr
   })
   const { name, version, engine } = target
   const facts: TargetFacts = { kind: 'in-process', model: name, version, engine }
-  return { facts, caller: callerOf(target, inputs, options.deadlineMs), meter: inProcessMeter(target) }
+  return { facts, caller: callerOf(target, inputs, deadlineOf(options)), meter: inProcessMeter(target) }
 }
 
-function callerOf(model: Model, inputs: readonly Inputs[], deadlineMs: number | undefined): CallerSpec | Caller {
+function callerOf(model: Model, inputs: readonly Inputs[], deadline: Deadline | undefined): CallerSpec | Caller {
   try {
-    return { kind: 'model', token: model.share(), inputs, deadlineMs }
+    return { kind: 'model', token: model.share(), inputs, deadline }
   } catch (error) {
-    if (error instanceof SubtenError && error.code === 'NOT_SUPPORTED') return modelCaller(model, inputs, deadlineMs)
+    if (error instanceof SubtenError && error.code === 'NOT_SUPPORTED') return modelCaller(model, inputs, deadline)
     throw error
   }
+}
+
+function deadlineOf({ deadlineMs, deadlineBurnt, deadlineTold, seed }: InputOptions): Deadline | undefined {
+  if (deadlineMs === undefined) return
+  return { ms: deadlineMs, burnt: deadlineBurnt, told: deadlineTold, seed: derivedSeed(seed, 5) }
 }

@@ -42,6 +42,13 @@ export interface ProfileOptions {
   readonly connections?: number
   /** Deadline of each request, milliseconds. */
   readonly deadlineMs?: number
+  /**
+   * The most of the deadline that was used up before a request came, a share from 0 to 1: each draws its own, uniformly.
+   * An answer after what was left counts as failed, `LATE`. Of a model in this process.
+   */
+  readonly deadlineBurnt?: number
+  /** False: the model is not told the deadline, only judged by what is left of it. */
+  readonly deadlineTold?: boolean
   /** Samples sent at once as one query, which ends with the last of them. */
   readonly samplesPerQuery?: number
   /** A closed loop that ends after so many queries, not after `seconds`. */
@@ -123,6 +130,8 @@ async function planOf(options: ProfileOptions): Promise<Plan> {
   })) {
     if (!(value > 0)) throw wrong(name, value)
   }
+  const { deadlineBurnt: burnt } = options
+  if (burnt !== undefined && !(burnt >= 0 && burnt <= 1 && options.deadlineMs)) throw wrong('deadlineBurnt', burnt)
   if (warmup !== 'auto' && !(warmup >= 0)) throw wrong('warmup', warmup)
   const limits = { lateNs: lateBoundUs * 1000, goodNs: goodWithinUs * 1000, timeoutMs, mostOpen }
   return { load, seconds, seed, warmup, warmupMaxSeconds, ...limits, trace, samplesPerQuery, queries }

@@ -30,6 +30,8 @@ export interface InputOptions {
   readonly shapes?: { readonly [input: string]: readonly number[] }
   readonly seed: number
   readonly deadlineMs?: number
+  readonly deadlineBurnt?: number
+  readonly deadlineTold?: boolean
   readonly connections: number
   readonly timeoutMs: number
 }

@@ -42,7 +42,7 @@ async function run({ caller: spec, plan }: GeneratorData['generate']): Promise<v
     const caller =
       spec.kind === 'http'
         ? await httpCaller(spec.requests)
-        : modelCaller(model as NonNullable<typeof model>, spec.inputs, spec.deadlineMs)
+        : modelCaller(model as NonNullable<typeof model>, spec.inputs, spec.deadline)
     const generated = await generate(plan, caller, {
       wait: (ms) => pacer.wait(ms),
       progress: (progress) => post({ kind: 'progress', progress }),

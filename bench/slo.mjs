@@ -230,7 +230,7 @@ async function recovery(engine, options, saturation) {
     }
     writeFileSync(trace, `${times.join('\n')}\n`)
     const run = await once(engine, options, { trace })
-    const bad = run.series.filter(({ at, sent, bad: failed }) => at >= overloadSeconds && failed > 0.02 * sent)
+    const bad = run.series.filter(({ at, sent, bad: failed, p99 }) => at >= overloadSeconds && (failed > 0.02 * sent || p99 > engine.deadlineMs * 1000))
     const last = bad.at(-1)
     return {
       overloadSeconds,

@@ -75,6 +75,7 @@ class Batch final : public BatchCompletion {
     int64_t latency_ns = 0;
   };
   void set_shape_class(uint32_t shape_class) noexcept { shape_class_ = shape_class; }
+  uint32_t rows() const noexcept { return total_rows_; }
   uint32_t shape_class() const noexcept { return shape_class_; }
   void observed(uint32_t shape_class, uint32_t rows, int64_t latency_ns) noexcept {
     observation_ = {shape_class, rows, latency_ns};

@@ -76,33 +76,19 @@ bool ModelCore::form_by_due(Batch* batch, int64_t now_ns, int64_t* wake_ns) noex
   if (plan.requests == 0) {
     // Those that were given up may have hidden others from the plan.
     *wake_ns = plan.give_up > 0 && queue_.size() > 0 ? now_ns : std::min(plan.wake_ns, queue_.next_expiry_ns());
-    rows_wanted_.store(plan.rows_wanted, std::memory_order_seq_cst);                  // model: form.rows_wanted
-    delay_until_.store(queue_.size() > 0 ? *wake_ns : 0, std::memory_order_seq_cst);  // model: form.delay_until
+    wait_for_more(*wake_ns, plan.rows_wanted);
     return false;
   }
-  delay_until_.store(0, std::memory_order_seq_cst);  // model: form.delay_over
-  batch->begin(now_ns);
-  uint32_t rows = 0;
-  for (uint32_t i = plan.give_up; i < plan.give_up + plan.requests; ++i) {
-    const uint32_t slot = slo_->candidate(i);
-    Descriptor& descriptor = descriptors_[slot];
-    if (!descriptor.state.run()) {  // model: form.run
-      drop_dead(slot);              // cancelled since it was offered
-      continue;
-    }
-    queue_.remove(slot);
-    leave_admission(slot);
-    queued_[descriptor.level].fetch_sub(1, std::memory_order_relaxed);
-    batch->add(slot, descriptor.rows);
-    batch->set_shape_class(descriptor.shape_class);
-    rows += descriptor.rows;
-  }
-  slo_->formed(queue_, descriptors_.data(), plan.give_up, plan.give_up + plan.requests);
-  if (rows == 0) {
+  begin_batch(batch, now_ns);
+  const uint32_t end = plan.give_up + plan.requests;
+  for (uint32_t i = plan.give_up; i < end; ++i) take_into(batch, slo_->candidate(i));
+  slo_->formed(queue_, descriptors_.data(), plan.give_up, end);
+  if (batch->request_count() == 0) {
     *wake_ns = now_ns;  // all of them were cancelled: look again
     return false;
   }
-  slo_->admission().runs(batch->index(), now_ns + slo_->latency().typical_ns(batch->shape_class(), rows));
+  batch->set_shape_class(descriptors_[slo_->candidate(plan.give_up)].shape_class);
+  slo_->admission().runs(batch->index(), now_ns + slo_->latency().typical_ns(batch->shape_class(), batch->rows()));
   batch->seal(plan.reason, next_ticket_++);
   return true;
 }

@@ -616,6 +616,29 @@ bool ModelCore::compatible(uint32_t a, uint32_t b) noexcept {
   return true;
 }
 
+// Nothing goes: the leader waits until `wake_ns`, or until `rows_wanted` rows more are there.
+void ModelCore::wait_for_more(int64_t wake_ns, uint32_t rows_wanted) noexcept {
+  // rows_wanted_ first: a submitter that sees the new time must count against the new rows. One that counted against
+  // the old ones has pushed before, and this instance looks at the inbox before it parks.
+  rows_wanted_.store(rows_wanted, std::memory_order_seq_cst);                      // model: form.rows_wanted
+  delay_until_.store(queue_.size() > 0 ? wake_ns : 0, std::memory_order_seq_cst);  // model: form.delay_until
+}
+
+void ModelCore::begin_batch(Batch* batch, int64_t now_ns) noexcept {
+  delay_until_.store(0, std::memory_order_seq_cst);  // model: form.delay_over
+  batch->begin(now_ns);
+}
+
+// Takes a request from the queue into the batch, unless it was cancelled since it was offered.
+void ModelCore::take_into(Batch* batch, uint32_t slot) noexcept {
+  Descriptor& descriptor = descriptors_[slot];
+  if (!descriptor.state.run()) return drop_dead(slot);  // model: form.run
+  queue_.remove(slot);
+  leave_admission(slot);
+  queued_[descriptor.level].fetch_sub(1, std::memory_order_relaxed);
+  batch->add(slot, descriptor.rows);
+}
+
 bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {
   if (slo_) return form_by_due(batch, now_ns, wake_ns);
   BatchPolicy policy(options_.batch);
@@ -634,26 +657,14 @@ bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {
   const BatchPolicy::Decision decision = policy.decide(now_ns, queue_.next_expiry_ns());
   if (decision.requests == 0) {
     *wake_ns = std::min(decision.wake_ns, queue_.next_expiry_ns());
-    // rows_wanted_ first: a submitter that sees the new time must count against the new rows. One that counted against
-    // the old ones has pushed before, and this instance looks at the inbox before it parks.
-    rows_wanted_.store(decision.rows_wanted, std::memory_order_seq_cst);              // model: form.rows_wanted
-    delay_until_.store(queue_.size() > 0 ? *wake_ns : 0, std::memory_order_seq_cst);  // model: form.delay_until
+    wait_for_more(*wake_ns, decision.rows_wanted);
     return false;
   }
-  delay_until_.store(0, std::memory_order_seq_cst);  // model: form.delay_over
-  batch->begin(now_ns);
+  begin_batch(batch, now_ns);
   uint32_t slot = queue_.first();
-  for (uint32_t taken = 0; taken < decision.requests && slot != kNoSlot;) {
+  for (uint32_t taken = 0; taken < decision.requests && slot != kNoSlot; ++taken) {
     const uint32_t next = queue_.next(slot);
-    Descriptor& descriptor = descriptors_[slot];
-    if (descriptor.state.run()) {  // model: form.run
-      queue_.remove(slot);
-      queued_[descriptor.level].fetch_sub(1, std::memory_order_relaxed);
-      batch->add(slot, descriptor.rows);
-    } else {
-      drop_dead(slot);  // cancelled since it was offered
-    }
-    ++taken;
+    take_into(batch, slot);
     slot = next;
   }
   if (batch->request_count() == 0) {

@@ -229,6 +229,9 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   void expire(int64_t now_ns) noexcept;
   void end_expired(uint32_t slot, int64_t now_ns) noexcept;
   Status prepare_slo();
+  void wait_for_more(int64_t wake_ns, uint32_t rows_wanted) noexcept;
+  void begin_batch(Batch* batch, int64_t now_ns) noexcept;
+  void take_into(Batch* batch, uint32_t slot) noexcept;
   bool form_by_due(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept;
   void learn_from(Batch* batch, int64_t now_ns) noexcept;
   void leave_admission(uint32_t slot) noexcept;

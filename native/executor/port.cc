@@ -433,7 +433,8 @@ void Port::retire_one(uint32_t index, int64_t resolved_ns) noexcept {
     stages[7].record(span(h->submit_ns, drained));
     if (core_->slo() != nullptr) {
       observe_lateness(drained - h->complete_ns);
-      if (drained_ns_ > descriptor.due_ns + loop_lateness_ns(drained_ns_)) core_->ended_late.fetch_add(1, std::memory_order_relaxed);
+      if (drained_ns_ > descriptor.due_ns + loop_lateness_ns(drained_ns_))
+        core_->ended_late.fetch_add(1, std::memory_order_relaxed);
     }
   } else if (phase == Phase::kExpired) {
     add_one(counts.expired);

@@ -87,7 +87,6 @@ bool ModelCore::form_by_due(Batch* batch, int64_t now_ns, int64_t* wake_ns) noex
     *wake_ns = now_ns;  // all of them were cancelled: look again
     return false;
   }
-  batch->set_shape_class(descriptors_[slo_->candidate(plan.give_up)].shape_class);
   slo_->admission().runs(batch->index(), now_ns + slo_->latency().typical_ns(batch->shape_class(), batch->rows()));
   batch->seal(plan.reason, next_ticket_++);
   return true;

@@ -637,6 +637,7 @@ void ModelCore::take_into(Batch* batch, uint32_t slot) noexcept {
   leave_admission(slot);
   queued_[descriptor.level].fetch_sub(1, std::memory_order_relaxed);
   batch->add(slot, descriptor.rows);
+  batch->set_shape_class(descriptor.shape_class);
 }
 
 bool ModelCore::form(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept {

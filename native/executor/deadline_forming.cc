@@ -81,8 +81,8 @@ bool ModelCore::form_by_due(Batch* batch, int64_t now_ns, int64_t* wake_ns) noex
   }
   begin_batch(batch, now_ns);
   const uint32_t end = plan.give_up + plan.requests;
+  slo_->formed(queue_, descriptors_.data(), plan.give_up, end);  // looks at them, so before they may go
   for (uint32_t i = plan.give_up; i < end; ++i) take_into(batch, slo_->candidate(i));
-  slo_->formed(queue_, descriptors_.data(), plan.give_up, end);
   if (batch->request_count() == 0) {
     *wake_ns = now_ns;  // all of them were cancelled: look again
     return false;

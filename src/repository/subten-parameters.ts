@@ -46,8 +46,15 @@ const ENTRIES: ReadonlyMap<string, Entry> = new Map([
   ['subten.count_max', count('countMax')],
   ['subten.deterministic', { field: 'deterministic', takes: (v) => typeof v === 'boolean', needs: 'true or false' }],
   ['subten.weight', { field: 'weight', takes: isPositive, needs: 'a number above 0' }],
-  ['subten.cheaper_variant', { field: 'cheaperVariant', takes: isPath, needs: 'the name of a model beside it, or a path' }],
+  [
+    'subten.cheaper_variant',
+    { field: 'cheaperVariant', takes: isPath, needs: 'the name of a model beside it, or a path' },
+  ],
 ])
+
+/** Read by the servers, who check it (src/image/image-spec.ts). */
+const READ_ELSEWHERE = 'subten.image'
+const NAMES: readonly string[] = [...ENTRIES.keys(), READ_ELSEWHERE]
 
 /** Where a setting stands, for errors about it. */
 export function subtenPath(name: string): FieldPath {
@@ -71,13 +78,14 @@ export function isSlo(value: unknown): value is { p99Ms: number } {
 export function subtenSettings(document: ConfigDocument, config: ModelConfig, partial = false): SubtenSettings {
   const settings: { -readonly [K in keyof SubtenSettings]: unknown } = {}
   for (const [name, { string_value: text }] of Object.entries(config.parameters)) {
-    if (!name.startsWith(PREFIX)) continue
+    if (!isSubtenParameter(name)) continue
     const path = subtenPath(name.slice(PREFIX.length))
     const value = parsed(document, path, text)
+    if (name === READ_ELSEWHERE) continue
     const entry = ENTRIES.get(name)
     if (entry === undefined) {
-      const remedy = `The names are ${[...ENTRIES.keys()].join(', ')}; parameters of an engine have other names.`
-      throw documentError(document, path.slice(0, 2), `unknown setting${suggestion(name, ENTRIES.keys())}`, remedy)
+      const remedy = `The names are ${NAMES.join(', ')}; parameters of an engine have other names.`
+      throw documentError(document, path.slice(0, 2), `unknown setting${suggestion(name, NAMES)}`, remedy)
     }
     if (!entry.takes(value)) throw documentError(document, path, `must be ${entry.needs}, not ${shown(text)}`)
     settings[entry.field] = value
@@ -86,9 +94,13 @@ export function subtenSettings(document: ConfigDocument, config: ModelConfig, pa
   return settings as SubtenSettings
 }
 
+export function isSubtenParameter(name: string): boolean {
+  return name.startsWith(PREFIX)
+}
+
 /** The parameters of a configuration that are the engine's: all but ours. */
 export function engineParameters(config: ModelConfig): [name: string, value: string][] {
-  const entries = Object.entries(config.parameters).filter(([name]) => !name.startsWith(PREFIX))
+  const entries = Object.entries(config.parameters).filter(([name]) => !isSubtenParameter(name))
   return entries.map(([name, { string_value }]) => [name, string_value])
 }
 
@@ -98,7 +110,12 @@ export function leastInstances(parameters: ModelConfig['parameters']): number {
   return Number.isInteger(least) && least >= 1 && least <= MAX_INSTANCES ? least : 1
 }
 
-function checkTogether(document: ConfigDocument, config: ModelConfig, settings: SubtenSettings, partial: boolean): void {
+function checkTogether(
+  document: ConfigDocument,
+  config: ModelConfig,
+  settings: SubtenSettings,
+  partial: boolean,
+): void {
   const { countMin, countMax, deterministic } = settings
   if (countMin !== undefined && countMax !== undefined && countMin > countMax) {
     throw documentError(document, subtenPath('count_min'), `${countMin} is above subten.count_max (${countMax})`)
@@ -114,7 +131,11 @@ function checkTogether(document: ConfigDocument, config: ModelConfig, settings: 
   }
   const completedLater = partial && document.fields.max_batch_size === undefined
   if (deterministic && config.max_batch_size === 0 && !completedLater) {
-    throw documentError(document, subtenPath('deterministic'), 'needs a max_batch_size above 0: batches are padded to it')
+    throw documentError(
+      document,
+      subtenPath('deterministic'),
+      'needs a max_batch_size above 0: batches are padded to it',
+    )
   }
 }
 

@@ -30,7 +30,7 @@ export class Snapshot implements Stats {
   readonly stages: Stats['stages']
   readonly eventLoop: StageSummary
   readonly memory: Stats['memory']
-  readonly slo?: SloStats
+  declare readonly slo?: SloStats
   readonly at: number
   readonly #counts: readonly number[]
   readonly #batchCounts: readonly number[]

@@ -106,7 +106,10 @@ export interface NativePort {
   turnedAway(late: 0 | 1): void
   /** The learned latencies as one line of JSON, for the option `latencyTable` of a later process; '' without slo. */
   latencyTable?(): string
-  /** After a submit that was refused with SLO_UNREACHABLE: nanoseconds from then to the predicted end. */
+  /**
+   * After a submit that was refused with SLO_UNREACHABLE: nanoseconds from then to the predicted end; below 0 where the
+   * request itself would have been in time, and others that were admitted before not.
+   */
   predictedNs?(): number
   /**
    * [1 when slo is on, admitted, refused as unreachable, dropped in the queue, late although admitted, arrivals rows/s,

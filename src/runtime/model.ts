@@ -173,6 +173,7 @@ export class NativeModel implements Model {
     refused: SubtenError,
   ): Promise<Outputs> {
     try {
+      if (leftMs === 0) throw refused
       // Without a deadline of its own the request has what the model promises, and the variant promises the same.
       const own = leftMs < 0 ? options : { ...options, deadlineMs: leftMs }
       const outputs = await variant.#infer(inputs, own, false)

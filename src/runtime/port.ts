@@ -64,14 +64,6 @@ function waitedTooLong(): Failure {
   return Failure.of('DEADLINE_EXCEEDED', 'the deadline passed while the request waited for room')
 }
 
-/** Why a request ended that the engine did not see. */
-function endedInQueue(status: number): string | undefined {
-  const code = NATIVE_CODES[status - 1]
-  if (code === 'DEADLINE_EXCEEDED') return 'the request waited in the queue past its deadline'
-  if (code === 'SLO_UNREACHABLE') return 'the request was dropped: it could not end in time any more, and others could'
-  return undefined
-}
-
 /**
  * The JS half of a port: writes inputs into the slab, submits, and resolves promises from completions. Every protocol
  * (claims, states, rings, wakes) runs in native code; here are only a free list of leased slots and the promises.
@@ -290,9 +282,13 @@ export class Port {
   /** What was predicted of the submission that was refused last, which had so many milliseconds; < 0: its model's. */
   #unreachable(deadlineMs: number): [message: string, options: { details: Record<string, number> }] {
     const budgetMs = deadlineMs < 0 ? this.sloMs : deadlineMs
-    const predictedMs = (this.native.predictedNs?.() ?? 0) / 1e6
+    const predictedNs = this.native.predictedNs?.() ?? 0
+    const predictedMs = Math.abs(predictedNs) / 1e6
+    const when = `the request would end ${predictedMs.toFixed(1)} ms from now`
     const left = `${budgetMs.toFixed(1)} ms of its budget are left`
-    const message = `the request would end ${predictedMs.toFixed(1)} ms from now, and ${left}`
+    // Below 0: it would itself be in time.
+    const message =
+      predictedNs < 0 ? `${when}, but make requests late that were admitted before; ${left}` : `${when}, and ${left}`
     return [message, { details: { predictedMs, budgetMs } }]
   }
 
@@ -648,10 +644,11 @@ export class Port {
     const reader = this.#reader
     if (reader.word(record, WORD.kind) === KIND.error) {
       const status = reader.word(record, WORD.status)
-      return Failure.native(
-        status,
-        endedInQueue(status) ?? (this.native.message(record) || 'the engine gave no reason'),
-      )
+      const message =
+        NATIVE_CODES[status - 1] === 'DEADLINE_EXCEEDED'
+          ? 'the request waited in the queue past its deadline'
+          : this.native.message(record)
+      return Failure.native(status, message || 'the engine gave no reason')
     }
     if (pending.settled) return new Failure(() => undefined)
     const { options } = pending

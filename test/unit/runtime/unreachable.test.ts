@@ -18,12 +18,17 @@ describe('a request that is predicted to be late', () => {
     expect(refused.message).toBe('the request would end 12.3 ms from now, and 5.0 ms of its budget are left')
     expect(refused.details).toEqual({ predictedMs: 12.3, budgetMs: 5 })
     expect(toProblem(refused)).toMatchObject({ status: 503, code: 'SLO_UNREACHABLE' })
+    faked.predictedMs = -4
+    const crowding = await rejection(model.infer(row(1), { deadlineMs: 5 }))
+    expect(crowding.message).toMatch(/would end 4\.0 ms from now, but make requests late that were admitted before/)
+    expect(crowding.details).toEqual({ predictedMs: 4, budgetMs: 5 })
+    faked.predictedMs = 12.3
     const soft = await rejection(model.infer(row(1)))
     expect(soft.details).toEqual({ predictedMs: 12.3, budgetMs: 20 })
     const ambient = await rejection(withDeadline(8, () => model.infer(row(1), { deadlineMs: 100 })))
     expect(ambient.details.budgetMs).toBeGreaterThan(0)
     expect(ambient.details.budgetMs).toBeLessThanOrEqual(8)
-    expect(model.stats().requests).toMatchObject({ refused: 3, submitted: 0 })
+    expect(model.stats().requests).toMatchObject({ refused: 4, submitted: 0 })
   })
 
   it('is refused alike by inferMany, a stream and a slot, and nobody waits for room', async () => {

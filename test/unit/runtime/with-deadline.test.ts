@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { budgetLeft, withDeadline } from '../../../src/runtime/deadline.js'
 import { fakeModel } from '../../../src/testing.js'
 import { rejection, thrown } from '../repository/thrown.js'
+import { contract, objective } from '../sla/objectives.js'
 import { fakedScheduling } from './faked-scheduling.js'
 import { loaded, row } from './loaded.js'
 
@@ -72,6 +73,18 @@ describe('withDeadline', () => {
       expect(left).toBeLessThanOrEqual(500)
       expect(left).toBeGreaterThan(100)
     }
+  })
+
+  it('and a contract that is enforced both hold, the earlier first', async () => {
+    const faked = fakedScheduling()
+    const indicator = { kind: 'latency', model: 'echo', point: 'engine', thresholdUs: 100_000 } as const
+    const sla = contract(objective({ target: 0.99, enforce: true, indicator }))
+    const model = await loaded('models/echo', { sla, slo: { p99Ms: 20 }, latencyCache: false })
+    faked.refuse = () => 'unreachable'
+    const budget = async (): Promise<unknown> => (await rejection(model.infer(row(1)))).details.budgetMs
+    expect(await budget()).toBe(100)
+    expect(await withDeadline(10_000, budget)).toBe(100)
+    expect(await withDeadline(50, budget)).toBeLessThanOrEqual(50)
   })
 
   it('that is over ends requests of every kind at once, and native code never sees them', async () => {

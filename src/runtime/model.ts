@@ -326,7 +326,8 @@ export class NativeModel implements Model {
 
   share(): ShareToken {
     if (this.#closing !== undefined) throw this.#closedError()
-    return { subten: 1, id: this.#port.native.share() }
+    const token = { subten: 1, id: this.#port.native.share() } as const
+    return this.#variant === undefined ? token : { ...token, variant: this.#variant.share() }
   }
 
   ref(): this {

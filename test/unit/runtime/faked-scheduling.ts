@@ -40,6 +40,11 @@ export function fakedScheduling(): Faked {
     const port = real(handle, options, onWake)
     return 'status' in port ? port : faking(port, (JSON.parse(core.info as string) as { name: string }).name, faked)
   })
+  const attached = native.attachPort.bind(native)
+  vi.spyOn(native, 'attachPort').mockImplementation((id, onWake) => {
+    const port = attached(id, onWake)
+    return 'status' in port ? port : faking(port, (JSON.parse(port.info) as { name: string }).name, faked)
+  })
   return faked
 }
 

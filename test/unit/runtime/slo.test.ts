@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { load } from '../../../src/load/load.js'
 import { SubtenError } from '../../../src/runtime/errors.js'
 import type { Model } from '../../../src/runtime/types.js'
-import { loaded, row, slowEcho } from './loaded.js'
+import { loaded, modelDirectory, row, slowEcho } from './loaded.js'
 
 const uncached = { latencyCache: false } as const
 
@@ -58,12 +58,12 @@ describe.skipIf(!there)('scheduling by deadline, in the core', () => {
   })
 
   it('takes the requests with the least time left first', async () => {
-    const model = await slowEcho(20, { max_batch_size: 1, slo: { p99Ms: 5000 }, ...uncached })
+    const model = await slowEcho(150, { max_batch_size: 1, slo: { p99Ms: 5000 }, ...uncached })
     const order: number[] = []
     const send = (value: number, deadlineMs?: number): Promise<unknown> =>
       model.infer(row(value), deadlineMs === undefined ? {} : { deadlineMs }).then(() => order.push(value))
     const first = send(0)
-    while (model.stats().running.batches === 0) await sleep(1)
+    while (model.stats().running.batches === 0 && order.length === 0) await sleep(1)
     await Promise.all([first, send(1, 4000), send(2, 3000), send(3), send(4, 2000)])
     expect(order).toEqual([0, 4, 2, 1, 3])
   })
@@ -101,6 +101,27 @@ describe.skipIf(!there)('scheduling by deadline, in the core', () => {
     } finally {
       await rm(cache, { recursive: true })
     }
+  })
+
+  it('is served by the cheaper variant where the model is too slow', async () => {
+    const config = (busyUs: number, more = ''): string =>
+      `backend: "subten_null" max_batch_size: 4
+      input [{ name: "input" data_type: TYPE_FP32 dims: [ 64 ] }]
+      output [{ name: "output" data_type: TYPE_FP32 dims: [ 64 ] }]
+      parameters { key: "busy_us" value { string_value: "${busyUs}" } } ${more}`
+    const cheap = await modelDirectory('cheap', config(100))
+    const variant = `parameters { key: "subten.cheaper_variant" value { string_value: "\\"${cheap}\\"" } }`
+    const model = await loaded(await modelDirectory('dear', config(40_000, variant)), {
+      slo: { p99Ms: 20 },
+      ...uncached,
+    })
+    const names = []
+    for (let i = 0; i < 30; i++) names.push((await model.infer(row(i), { trace: true })).timing?.servedBy)
+    expect(names.filter((name) => name === 'cheap').length).toBeGreaterThan(15)
+    const { requests } = model.stats()
+    expect(requests.servedByVariant).toBe(names.filter((name) => name === 'cheap').length)
+    expect(requests.succeeded).toBe(names.filter((name) => name === undefined).length)
+    expect(requests.refused).toBe(0)
   })
 
   it('asks the cheaper variant for what the model cannot end in time', async () => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { attach } from '../../../src/runtime/attach.js'
 import { withDeadline } from '../../../src/runtime/deadline.js'
 import { toProblem } from '../../../src/server/problem.js'
 import { rejection } from '../repository/thrown.js'
 import { serving } from '../server/running-server.js'
 import { fakedScheduling } from './faked-scheduling.js'
-import { loaded, row } from './loaded.js'
+import { closedAfter, loaded, row } from './loaded.js'
 
 const slo = { slo: { p99Ms: 20 }, latencyCache: false } as const
 
@@ -174,6 +175,17 @@ describe('the cheaper variant', () => {
     expect(await rejection(model.infer({ image: new Float32Array(3) }))).toMatchObject({ code: 'INVALID_INPUT' })
     expect(faked.submitted).not.toContain('digits_int8')
     expect(model.stats().requests).toMatchObject({ refused: 3, servedByVariant: 0 })
+  })
+
+  it('answers for handles on the model that other threads attach', async () => {
+    const faked = fakedScheduling()
+    const model = await loaded('models/digits', digits)
+    const handle = closedAfter(attach(structuredClone(model.share())))
+    faked.refuse = refuseBy({ digits: 'unreachable' })
+    expect(handle.slo).toEqual({ p99Ms: 20 })
+    expect((await handle.infer(image)).servedBy).toBe('digits_int8')
+    faked.refuse = () => 'unreachable'
+    expect((await rejection(handle.infer(image))).details).toEqual({ predictedMs: 12.3, budgetMs: 20 })
   })
 
   it('is closed with the model, and not loaded without slo', async () => {

@@ -2,10 +2,12 @@ import { statSync } from 'node:fs'
 import type { ModelConfig } from '../repository/config-types.js'
 import type { LocatedModel } from '../repository/repository.js'
 import { engineParameters } from '../repository/subten-parameters.js'
+import { installed, onnxruntimeFile } from '../runtime/addon-file.js'
 import { addon } from '../runtime/binding.js'
 import type { NativeModel } from '../runtime/model.js'
 import type { LoadOptions } from '../runtime/types.js'
 import { cacheDirectory, LatencyFile } from './latency-file.js'
+import { tritonFiles } from './triton-files.js'
 
 /** The file with the latencies of a model that is scheduled by them; undefined where the option turns it off. */
 export function latencyFile(
@@ -13,35 +15,50 @@ export function latencyFile(
   config: ModelConfig,
   engine: string,
   options: LoadOptions,
+  deterministic: boolean,
 ): LatencyFile | undefined {
   const directory = cacheDirectory(options.latencyCache)
   if (directory === undefined) return undefined
   return new LatencyFile(directory, {
     engine,
-    engineVersion: engineVersion(engine, options),
+    library: engineFacts(engine, options),
     file: fileFacts(located.file ?? located.directory ?? located.name),
     parameters: engineParameters(config),
     instances: config.instance_group.reduce((sum, group) => sum + group.count, 0),
     maxBatchSize: config.max_batch_size,
+    deterministic,
     devices: [options.executionProviders, config.instance_group.map(({ kind, gpus }) => [kind, gpus])],
   })
 }
 
-/** The version of the addon counts too: with it, how the table is read and what is measured may change. */
-function engineVersion(engine: string, options: LoadOptions): string {
-  const native = addon()
-  const libraries = options.engineLibrary ? { [engine]: options.engineLibrary } : undefined
-  const found = native.engines(libraries).find(({ name }) => name === engine)
-  return `${native.version} ${found?.version ?? ''}`
+/**
+ * What computes: the addon, by its version, and the library of the engine. Asking native code for the engine's own
+ * version would load the libraries of all engines.
+ */
+function engineFacts(engine: string, { engineLibrary }: LoadOptions): string {
+  const library =
+    engine === 'triton'
+      ? tritonFiles(engineLibrary).files?.library
+      : engine === 'onnxruntime'
+        ? engineLibrary || process.env.SUBTEN_ONNXRUNTIME_LIB || onnxruntimeFile(installed())
+        : undefined
+  return `${addon().version} ${library === undefined ? '' : fileFacts(library)}`
 }
 
-/** The engine's file as it is now: another size or time is another model. */
+/** A file as it is now: another size or time is another file. */
 function fileFacts(path: string): string {
-  const status = statSync(path, { throwIfNoEntry: false })
-  return `${path} ${status?.size ?? 0} ${status?.mtimeMs ?? 0}`
+  try {
+    const { size, mtimeMs } = statSync(path)
+    return `${path} ${size} ${mtimeMs}`
+  } catch {
+    return path
+  }
 }
 
-/** Saves what is learned, while the model is open and when it closes. The timer must not hold the model, which may be dropped without close(). */
+/**
+ * Saves what is learned, while the model is open and when it closes. The timer must not hold the model, which may be
+ * dropped without close().
+ */
 export function keepLatencies(model: NativeModel, latencies: LatencyFile): void {
   const held = new WeakRef(model)
   latencies.keep(() => held.deref()?.latencyTable())

@@ -13,12 +13,15 @@ const SAVE_EVERY_MS = 60_000
 /** What the latencies of a model depend on: a table of another model, engine or machine is not read. */
 export interface LatencyFacts {
   readonly engine: string
-  readonly engineVersion: string
+  /** What computes: the addon and the engine's library. */
+  readonly library: string
   /** Path, bytes and time of the last change; '' for engines that read no file. */
   readonly file: string
   readonly parameters: readonly (readonly [string, string])[]
   readonly instances: number
   readonly maxBatchSize: number
+  /** Batches are padded to the largest size. */
+  readonly deterministic: boolean
   /** Where the engine computes. */
   readonly devices?: unknown
 }
@@ -31,7 +34,12 @@ export function cacheDirectory(option: string | false | undefined, env = process
   if (option === false) return undefined
   if (option !== undefined) return option
   if (env.SUBTEN_CACHE_DIR) return env.SUBTEN_CACHE_DIR
-  return env.XDG_CACHE_HOME ? join(env.XDG_CACHE_HOME, 'subten') : join(homedir(), '.cache', 'subten')
+  if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, 'subten')
+  try {
+    return join(homedir(), '.cache', 'subten')
+  } catch {
+    return undefined // a user without a home, as in containers
+  }
 }
 
 /**

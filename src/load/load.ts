@@ -237,7 +237,7 @@ async function openCore(
     decoupled,
     ...(facts && { instances: facts.instances, engineBatches: facts.batchesInTriton }),
   }
-  const latencies = slo && latencyFile(located, config, engine, options)
+  const latencies = slo && latencyFile(located, config, engine, options, settings.deterministic === true)
   const latencyTable = (await latencies?.read()) ?? ''
   const native = coreOptions(config, options, core, { slo, settings, latencyTable })
   const model = new NativeModel(info, (onWake) =>

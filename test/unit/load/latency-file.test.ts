@@ -17,11 +17,12 @@ afterEach(async () => {
 
 const facts: LatencyFacts = {
   engine: 'onnxruntime',
-  engineVersion: '1.24',
+  library: '0.1.0 /lib/onnxruntime.so 10 1',
   file: '/m/1/model.onnx 100 5',
   parameters: [],
   instances: 1,
   maxBatchSize: 8,
+  deterministic: false,
 }
 
 describe('where latencies are kept', () => {
@@ -37,11 +38,12 @@ describe('where latencies are kept', () => {
     const changes: Partial<LatencyFacts>[] = [
       {},
       { engine: 'null' },
-      { engineVersion: '1.25' },
+      { library: '0.1.0 /lib/onnxruntime.so 10 2' },
       { file: '/m/1/model.onnx 101 5' },
       { parameters: [['busy_us', '5']] },
       { instances: 2 },
       { maxBatchSize: 16 },
+      { deterministic: true },
       { devices: ['cuda'] },
     ]
     const paths = changes.map((change) => new LatencyFile(cache, { ...facts, ...change }).path)

@@ -23,7 +23,16 @@ export type { LogEvent } from './runtime/engine-log.js'
 export type { ErrorCode } from './runtime/error-table.js'
 export { SubtenError, type SubtenErrorOptions } from './runtime/errors.js'
 export type { ModelAt, Models, TypedModel, TypedStream } from './runtime/models.js'
-export type { EngineStage, RequestCounts, Stage, StageSummaries, StageSummary, Stats } from './runtime/stats.js'
+export type {
+  EngineStage,
+  RequestCounts,
+  SloLatency,
+  SloStats,
+  Stage,
+  StageSummaries,
+  StageSummary,
+  Stats,
+} from './runtime/stats.js'
 export { Tensor } from './runtime/tensor.js'
 export type {
   BatchReason,

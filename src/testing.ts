@@ -2,6 +2,7 @@ import { createHistogram, performance, type RecordableHistogram } from 'node:per
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Explanation } from './flight/types.js'
 import { STORAGE, type TensorData } from './runtime/datatype.js'
+import { budgetLeft } from './runtime/deadline.js'
 import { SubtenError } from './runtime/errors.js'
 import { MEASURED, type Measured, noContract, type SlaBinding } from './runtime/measured.js'
 import { ModelListeners } from './runtime/model-listeners.js'
@@ -69,7 +70,7 @@ export interface FakeBehaviour {
 
 /**
  * A model without native code and without a model file, for the tests of your own code. It checks inputs as a loaded
- * model does (INVALID_INPUT, BATCH_TOO_LARGE), honours `signal` and `deadlineMs`, counts in `stats()`, and rejects
+ * model does (INVALID_INPUT, BATCH_TOO_LARGE), honours `signal`, `deadlineMs` and `withDeadline()`, counts in `stats()`, and rejects
  * with MODEL_CLOSED after `close()`. `share()` is not there.
  *
  * ```ts
@@ -335,15 +336,16 @@ class FakeModel implements Model {
 
   async #wait(options: InferOptions): Promise<void> {
     const latency = this.#behaviour.latencyMs ?? 0
-    const late = options.deadlineMs !== undefined && options.deadlineMs < latency
-    const delay = late ? Math.max(0, options.deadlineMs as number) : latency
+    const deadlineMs = budgetLeft(options.deadlineMs)
+    const late = deadlineMs >= 0 && (deadlineMs === 0 || deadlineMs < latency)
+    const delay = late ? deadlineMs : latency
     try {
       if (delay > 0) await sleep(delay, undefined, { signal: options.signal })
       else await null
     } catch {
       throw options.signal?.reason
     }
-    if (late) throw new SubtenError('DEADLINE_EXCEEDED', `the deadline of ${options.deadlineMs} ms passed`)
+    if (late) throw new SubtenError('DEADLINE_EXCEEDED', `the deadline of ${Number(deadlineMs.toFixed(3))} ms passed`)
   }
 
   #result(tensors: Record<string, Tensor>, rows: number, part?: FakeOutputs): Record<string, Tensor> {
@@ -516,7 +518,7 @@ function difference(now: Stats, before: Stats): Stats {
   const counts = Object.fromEntries(
     Object.entries(now.requests).map(([k, v]) => [
       k,
-      k === 'inFlight' ? v : v - before.requests[k as keyof RequestCounts],
+      k === 'inFlight' ? v : v - (before.requests[k as keyof RequestCounts] ?? 0),
     ]),
   )
   const count = now.batches.count - before.batches.count

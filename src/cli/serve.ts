@@ -1,11 +1,15 @@
 import { type Command, Option } from 'commander'
 import sharp from 'sharp'
+import type { LocatedModel } from '../repository/repository.js'
+import type { LoadOptions } from '../runtime/types.js'
 import { DEFAULT_LIMITS, type ServerLimits } from '../server/limits.js'
 import { ModelHost } from '../server/model-host.js'
-import { repositorySources } from '../server/repository-sources.js'
+import { type Load, repositorySources } from '../server/repository-sources.js'
 import { createServer, type Server } from '../server/server.js'
+import { latencyTarget } from '../sla/latency-target.js'
 import type { SlaMonitor } from '../sla/monitor.js'
 import { promiseOf } from '../sla/promise.js'
+import type { Contract } from '../sla/types.js'
 import type { Context } from './context.js'
 import { exampleRequest } from './example-request.js'
 import { FAILED, OK } from './exit-codes.js'
@@ -24,6 +28,7 @@ interface ServeFlags {
   stopTimeout: number
   sla?: string
   slaState?: string
+  slo?: 'contract'
   json?: boolean
 }
 
@@ -60,6 +65,11 @@ export function addServe(program: Command, context: Context): void {
     )
     .option('--sla <file>', 'the SLA contract that models are measured against')
     .option('--sla-state <file>', 'where what was measured survives a restart; needs --sla')
+    .addOption(
+      new Option('--slo <source>', 'schedule models by the latency that the contract promises; needs --sla').choices([
+        'contract',
+      ]),
+    )
     .option('--json', 'print the address and the models as JSON')
     .action(async (flags: ServeFlags, command: Command) => {
       command.setOptionValue('exitCode', await serve(context, flags))
@@ -69,9 +79,11 @@ export function addServe(program: Command, context: Context): void {
 async function serve(context: Context, flags: ServeFlags): Promise<number> {
   // One thread a picture: the others are for other requests, and for the engines.
   sharp.concurrency(1)
-  const sla = await monitorOf(context, flags)
-  const load: typeof context.load = async (path, options) => {
-    const model = await context.load(path, options)
+  const measuring = await monitorOf(context, flags)
+  const sla = measuring?.monitor
+  const load: Load = async (path, options, located) => {
+    const promised = flags.slo === undefined || measuring === undefined ? {} : sloFrom(measuring.contract, located)
+    const model = await context.load(path, { ...options, ...promised })
     sla?.attach(model)
     return model
   }
@@ -106,9 +118,19 @@ function limitsOf(flags: ServeFlags): Partial<ServerLimits> {
   }
 }
 
+/** What the contract promises, for models that have no `subten.slo` of their own; others go without. */
+function sloFrom(contract: Contract, { name, document }: LocatedModel): LoadOptions {
+  const p99Ms = latencyTarget(contract, name)
+  return p99Ms === undefined || document.fields.parameters?.['subten.slo'] ? {} : { slo: { p99Ms } }
+}
+
 /** Reads the contract before anything is loaded: one that is wrong is told at once. */
-async function monitorOf(context: Context, { sla, slaState }: ServeFlags): Promise<SlaMonitor | undefined> {
+async function monitorOf(
+  context: Context,
+  { sla, slaState, slo }: ServeFlags,
+): Promise<{ monitor: SlaMonitor; contract: Contract } | undefined> {
   if (sla === undefined) {
+    if (slo !== undefined) throw new UsageError('--slo contract needs --sla: there is no contract')
     if (slaState !== undefined) throw new UsageError('--sla-state needs --sla: there is nothing to measure')
     return undefined
   }
@@ -117,7 +139,8 @@ async function monitorOf(context: Context, { sla, slaState }: ServeFlags): Promi
     import('../sla/monitor.js'),
   ])
   const warn = (message: string): void => context.err(`warning: ${message}`)
-  return SlaMonitor.open(await readContract(sla), { stateFile: slaState, warn })
+  const contract = await readContract(sla)
+  return { monitor: await SlaMonitor.open(contract, { stateFile: slaState, warn }), contract }
 }
 
 /** Objectives with what they promise; of models that are not here, that they are not. */

@@ -1,6 +1,8 @@
 import type { ModelConfig, QueuePolicy } from '../repository/config-types.js'
+import type { SubtenSettings } from '../repository/subten-parameters.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { LoadOptions } from '../runtime/types.js'
+import { checkSloOptions, type Slo } from './slo.js'
 
 const WAKE = { auto: 0, latency: 1, powersave: 2 } as const
 const DEFAULT_QUEUE = 4096
@@ -36,12 +38,7 @@ export function checkOptions(options: LoadOptions): void {
   if (slaState !== undefined && (typeof slaState !== 'string' || sla === undefined)) {
     throw wrong('slaState', 'must be the path of a file, and needs sla')
   }
-  if (options.slo !== undefined) {
-    throw new SubtenError(
-      'NOT_SUPPORTED',
-      'options: slo: scheduling by deadline is not built yet; use deadlineMs and max_queue_delay_microseconds',
-    )
-  }
+  checkSloOptions(options)
 }
 
 /** What the core needs to know of a model beside its configuration. */
@@ -57,8 +54,21 @@ export interface CoreFacts {
   readonly engineBatches?: boolean
 }
 
+/** What requests are scheduled by beside config.pbtxt's own settings. */
+export interface Scheduling {
+  readonly slo: Slo | undefined
+  readonly settings: SubtenSettings
+  /** Latencies that an earlier process has learned; '' for none. */
+  readonly latencyTable: string
+}
+
 /** What `createPort` takes: config.pbtxt and options, in native terms. */
-export function coreOptions(config: ModelConfig, options: LoadOptions, facts: CoreFacts): object {
+export function coreOptions(
+  config: ModelConfig,
+  options: LoadOptions,
+  facts: CoreFacts,
+  { slo, settings, latencyTable }: Scheduling,
+): object {
   const { engineBatches = false, instances, ...kept } = facts
   const batching = config.dynamic_batching
   const levels = batching?.priority_levels ?? 0
@@ -70,7 +80,8 @@ export function coreOptions(config: ModelConfig, options: LoadOptions, facts: Co
     )
   return {
     maxBatchSize: config.max_batch_size,
-    dynamic: batching !== undefined && config.max_batch_size > 0 && !engineBatches,
+    // A promise of a latency is kept by batching, whether or not config.pbtxt asks for it.
+    dynamic: !engineBatches && (batching ? config.max_batch_size > 0 : slo !== undefined && config.max_batch_size > 1),
     preferred: batching?.preferred_batch_size ?? [],
     maxQueueDelayUs: engineBatches ? 0 : (batching?.max_queue_delay_microseconds ?? 0),
     preserveOrdering: !engineBatches && (batching?.preserve_ordering ?? false),
@@ -82,6 +93,12 @@ export function coreOptions(config: ModelConfig, options: LoadOptions, facts: Co
     maxQueueSize: options.maxQueueSize ?? DEFAULT_QUEUE,
     slowLimitUs: options.slowMs === Number.POSITIVE_INFINITY ? -1 : (options.slowMs ?? 0) * 1000,
     debug: options.debug === true,
+    sloNs: Math.round((slo?.p99Ms ?? 0) * 1e6),
+    deterministic: settings.deterministic ?? false,
+    countMin: settings.countMin ?? 0,
+    countMax: settings.countMax ?? 0,
+    weight: settings.weight ?? 0,
+    latencyTable,
     ...kept,
   }
 }

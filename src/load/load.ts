@@ -8,6 +8,7 @@ import { readLabels } from '../repository/labels.js'
 import { resolveConfig } from '../repository/model-config.js'
 import { type ConfigOverrides, isConfigField } from '../repository/overrides.js'
 import { type LocatedModel, locate } from '../repository/repository.js'
+import { engineParameters, subtenSettings } from '../repository/subten-parameters.js'
 import { unsupportedSettings } from '../repository/unsupported.js'
 import { addon, type NativeModelHandle, type NativeTensor, succeeded } from '../runtime/binding.js'
 import { DATATYPES, type Datatype } from '../runtime/datatype.js'
@@ -18,8 +19,11 @@ import { type ModelInfo, NativeModel } from '../runtime/model.js'
 import type { ModelAt } from '../runtime/models.js'
 import { inRootContext } from '../runtime/root-context.js'
 import type { LoadOptions, TensorSpec } from '../runtime/types.js'
+import { addVariant, type WantedVariant } from './cheaper-variant.js'
 import { checkOptions, coreOptions } from './core-options.js'
 import { devicePlan } from './execution-providers.js'
+import { keepLatencies, latencyFile } from './keep-latencies.js'
+import { refuseUnschedulable, sloOf } from './slo.js'
 import {
   clientView,
   type ModelFiles,
@@ -39,6 +43,7 @@ const OWN_OPTIONS = new Set([
   'version',
   'wake',
   'slo',
+  'latencyCache',
   'sla',
   'slaState',
   'memoryMb',
@@ -64,8 +69,16 @@ export async function load<P extends string>(path: P, options: LoadOptions = {})
   return (await loadModel(path, options)) as unknown as ModelAt<P>
 }
 
-/** `files`: what Triton takes instead of the files of the model's directory; its server runs. */
-export async function loadModel(path: string, options: LoadOptions, files?: ModelFiles): Promise<NativeModel> {
+/**
+ * @param files what Triton takes instead of the files of the model's directory; its server runs
+ * @param isVariant whether the model is the cheaper variant of another: it gets none of its own
+ */
+export async function loadModel(
+  path: string,
+  options: LoadOptions,
+  files?: ModelFiles,
+  isVariant = false,
+): Promise<NativeModel> {
   checkOptions(options)
   checkTritonOptions(options.triton)
   const overrides = overridesOf(options)
@@ -79,17 +92,20 @@ export async function loadModel(path: string, options: LoadOptions, files?: Mode
   if (plan !== undefined) publishEngineLog()
   if (files !== undefined) await loadFiles(located, plan, files)
   const handle = await openModel(located, engine, options, plan)
-  const model = await openCore(located, engine, handle, options)
-  if (options.sla === undefined) return model
+  const { model, variant } = await openCore(located, engine, handle, options)
   try {
+    if (variant !== undefined && !isVariant) {
+      await addVariant(model, variant, located, options, (other, same) => loadModel(other, same, undefined, true))
+    }
+    if (options.sla === undefined) return model
     // Loaded only where there is a contract to measure against.
     const { measure } = await import('../sla/shared-monitors.js')
     await measure(model, options.sla, options.slaState)
+    return model
   } catch (error) {
     await model.close()
     throw error
   }
-  return model
 }
 
 /** Triton loads the model with these files; opening it afterwards finds it there. */
@@ -116,10 +132,17 @@ function overridesOf(options: LoadOptions): ConfigOverrides {
     overrides[name] = value
   }
   if (options.parameters !== undefined && options.parameters !== null) {
-    const entries = Object.entries(options.parameters).map(([key, value]) => [key, { string_value: String(value) }])
+    const entries = Object.entries(options.parameters).map(([key, value]) => [key, parameterOf(key, value)])
     overrides.parameters = Object.fromEntries(entries)
   }
   return overrides as ConfigOverrides
+}
+
+/** Null takes the entry of config.pbtxt away; our own entries are JSON. */
+function parameterOf(name: string, value: unknown): { string_value: string } | null {
+  if (value === null || value === undefined) return null
+  const json = name.startsWith('subten.') && typeof value === 'object'
+  return { string_value: json ? JSON.stringify(value) : String(value) }
 }
 
 async function openModel(
@@ -144,7 +167,7 @@ async function openModel(
       engine,
       modelPath: located.file ?? '',
       libraryPath: plan?.libraryPath ?? options.engineLibrary ?? '',
-      parameters: Object.entries(partial.parameters).map(([key, value]) => [key, value.string_value]),
+      parameters: engineParameters(partial),
       inputs: configTensors(partial, 'input'),
       outputs: configTensors(partial, 'output'),
       maxBatchSize: partial.max_batch_size,
@@ -166,12 +189,18 @@ function configTensors(config: ModelConfig, kind: 'input' | 'output'): Omit<Nati
   }))
 }
 
+interface OpenedModel {
+  readonly model: NativeModel
+  /** What config.pbtxt names to answer requests that this model could not end in time. */
+  readonly variant?: WantedVariant
+}
+
 async function openCore(
   located: LocatedModel,
   engine: string,
   handle: NativeModelHandle,
   options: LoadOptions,
-): Promise<NativeModel> {
+): Promise<OpenedModel> {
   const spec: ModelSpec = { inputs: handle.inputs.map(specOf), outputs: handle.outputs.map(specOf) }
   const facts = engine === 'triton' ? tritonFacts(located, handle, options) : undefined
   const document = completed(located, spec, facts)
@@ -183,6 +212,9 @@ async function openCore(
   const decoupled =
     config.model_transaction_policy?.decoupled === true ||
     (engine === 'null' && Number(config.parameters.parts?.string_value ?? 1) !== 1)
+  const settings = subtenSettings(document, config)
+  const slo = await sloOf(options, settings, located.name)
+  refuseUnschedulable(document, slo, settings, { engine, decoupled, engineBatches: facts?.batchesInTriton === true })
   const info: ModelInfo = {
     name: located.name,
     version: facts?.version ?? String(located.version),
@@ -197,24 +229,32 @@ async function openCore(
     decoupled,
     ...(options.slowMs === Number.POSITIVE_INFINITY && { recorded: false }),
     ...(facts && { attributes: true }),
+    ...(slo && { slo }),
   }
-  const native = coreOptions(config, options, {
+  const core = {
     info: JSON.stringify(info),
     label: `model '${located.name}' (engine ${engine})`,
     decoupled,
     ...(facts && { instances: facts.instances, engineBatches: facts.batchesInTriton }),
-  })
+  }
+  const latencies = slo && latencyFile(located, config, engine, options, settings.deterministic === true)
+  const latencyTable = (await latencies?.read()) ?? ''
+  const native = coreOptions(config, options, core, { slo, settings, latencyTable })
   const model = new NativeModel(info, (onWake) =>
     inRootContext(() => succeeded(addon().createPort(handle.handle, native, onWake))),
   )
-  if (facts) return model // Triton has warmed it up
+  if (latencies) keepLatencies(model, latencies)
+  // Without a promise nothing is refused, and there is nothing to answer instead.
+  const name = slo && settings.cheaperVariant
+  const opened = { model, ...(name !== undefined && { variant: { name, document, slo } }) }
+  if (facts) return opened // Triton has warmed it up
   try {
     await warmUp(model, config, located)
   } catch (error) {
     await model.close()
     throw error
   }
-  return model
+  return opened
 }
 
 /** Completed from the model, or by Triton, which batches only where it says so. */

@@ -4,6 +4,7 @@ import type { ConfigFields } from '../repository/config-document.js'
 import { type ConfigDocument, documentError } from '../repository/config-document.js'
 import type { ModelConfig } from '../repository/config-types.js'
 import type { LocatedModel } from '../repository/repository.js'
+import { isSubtenParameter } from '../repository/subten-parameters.js'
 import type { NativeModelHandle } from '../runtime/binding.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { LoadOptions, TritonOptions } from '../runtime/types.js'
@@ -93,9 +94,15 @@ function overriddenConfig(
   }
   if (!changed) return undefined
   config.name ??= located.name
+  if (config.parameters) config.parameters = withoutOurs(config.parameters)
   // What Triton tells from the name of the file it does not tell where a configuration is given.
   if (!config.backend && !config.platform && engine.backend !== '') config.backend = engine.backend
   return config
+}
+
+/** Settings of subten are no parameters of a backend. */
+function withoutOurs(parameters: NonNullable<ConfigFields['parameters']>): NonNullable<ConfigFields['parameters']> {
+  return Object.fromEntries(Object.entries(parameters).filter(([name]) => !isSubtenParameter(name)))
 }
 
 /**

@@ -2,6 +2,7 @@ import { type ConfigDocument, documentError } from './config-document.js'
 import type { DynamicBatching, InstanceGroup, ModelConfig, OptimizationPolicy, VersionPolicy } from './config-types.js'
 import { toSettled } from './plain.js'
 import type { Settled } from './schema-types.js'
+import { leastInstances } from './subten-parameters.js'
 import { validateScheduling } from './validate-scheduling.js'
 import { validateSettings } from './validate-settings.js'
 import { validateTensors } from './validate-tensors.js'
@@ -24,7 +25,7 @@ export interface ResolveOptions {
   modelName?: string
   /** Accept tensors without `data_type` or `dims`, and none at all: the model itself is still to be asked. */
   partial?: boolean
-  /** Instances of a group that gives no count. Default 1 (Triton: 2 for ONNX Runtime on CPUs, otherwise 1). */
+  /** Instances of a group that gives no count. Default `subten.count_min`, or 1 (Triton: 2 for ONNX Runtime on CPUs, otherwise 1). */
   instanceCount?: number
 }
 
@@ -51,10 +52,10 @@ export function resolveConfig(document: ConfigDocument, options: ResolveOptions 
     version_policy: versionPolicy(settled.version_policy, document),
     optimization: optimization(settled.optimization),
     dynamic_batching: dynamicBatching(settled.dynamic_batching, settled.max_batch_size),
-    instance_group: instanceGroups(settled, options.instanceCount ?? 1),
+    instance_group: instanceGroups(settled, options.instanceCount ?? leastInstances(settled.parameters)),
   }
   if (config.dynamic_batching === undefined) delete config.dynamic_batching
-  validateSettings(document, config)
+  validateSettings(document, config, options.partial ?? false)
   validateTensors(document, config, options.partial ?? false)
   validateScheduling(document, config)
   validateWarmup(document, config)

@@ -3,12 +3,10 @@ import type { ModelConfig } from './config-types.js'
 import { backendOfPlatform } from './engines.js'
 import type { FieldPath } from './field-path.js'
 import { isInnerPath, isModelName } from './names.js'
-
-/** Far above any machine's use; a larger number is a slip. */
-export const MAX_INSTANCES = 64
+import { MAX_INSTANCES, subtenSettings } from './subten-parameters.js'
 
 /** Checks the settings that stand for themselves: names, versions, instances, parameters. */
-export function validateSettings(document: ConfigDocument, config: ModelConfig): void {
+export function validateSettings(document: ConfigDocument, config: ModelConfig, partial: boolean): void {
   const fail = (path: FieldPath, problem: string, remedy?: string): never => {
     throw documentError(document, path, problem, remedy)
   }
@@ -36,9 +34,7 @@ export function validateSettings(document: ConfigDocument, config: ModelConfig):
   }
   versionPolicy(config, fail)
   instanceGroups(config, fail)
-  for (const [name, parameter] of Object.entries(config.parameters)) {
-    if (name.startsWith('subten.')) jsonParameter(name, parameter.string_value, fail)
-  }
+  subtenSettings(document, config, partial)
 }
 
 type Fail = (path: FieldPath, problem: string, remedy?: string) => never
@@ -76,17 +72,4 @@ function instanceGroups(config: ModelConfig, fail: Fail): void {
       if (!/^\d{1,9}$/.test(profile)) fail([...path, 'profile', at], `a profile is a number, not "${profile}"`)
     })
   })
-}
-
-function jsonParameter(name: string, text: string, fail: Fail): void {
-  try {
-    JSON.parse(text)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    fail(
-      ['parameters', name, 'string_value'],
-      `the value of a "subten." parameter is JSON, and this is not: ${reason}`,
-      'Write a number or true as it is, and a string in quotes of its own: string_value: "\\"auto\\"".',
-    )
-  }
 }

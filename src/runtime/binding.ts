@@ -104,6 +104,19 @@ export interface NativePort {
   totals?(thresholdsNs: Float64Array): Float64Array | undefined
   /** Counts a request that its caller was refused (0), or whose time was up before it could be submitted (1). */
   turnedAway(late: 0 | 1): void
+  /** The learned latencies as one line of JSON, for the option `latencyTable` of a later process; '' without slo. */
+  latencyTable?(): string
+  /**
+   * After a submit that was refused with SLO_UNREACHABLE: nanoseconds from then to the predicted end; below 0 where the
+   * request itself would have been in time, and others that were admitted before not.
+   */
+  predictedNs?(): number
+  /**
+   * [1 when slo is on, admitted, refused as unreachable, dropped in the queue, late although admitted, arrivals rows/s,
+   * best rate rows/s, lateness of the event loop ns, instances], then for each batch size [rows, shape class, typical
+   * ns, high ns, samples, basis: 0 measured, 1 between, 2 beyond].
+   */
+  sloFigures?(): Float64Array
   readonly slab: ArrayBuffer
   readonly records: ArrayBuffer
   readonly taken: ArrayBuffer

@@ -8,8 +8,18 @@ scope[SHARED] ??= {}
 const shared = scope[SHARED]
 
 /**
- * Runs `fn` with a deadline: every `infer` awaited in it has at most what is left of `ms` milliseconds.
- * An inner deadline never extends an outer one.
+ * Runs `fn` with a deadline: every request made in it, and in what it awaits, has at most what is left of `ms`
+ * milliseconds, or of its own `deadlineMs` where that is less. Once nothing is left, `infer`, `inferMany`, `stream`,
+ * `claim` and `slot.submit` end with DEADLINE_EXCEEDED at once. An inner deadline never extends an outer one.
+ *
+ * ```ts
+ * await withDeadline(50, async () => {
+ *   const { embedding } = await encoder.infer({ text })
+ *   return ranker.infer({ embedding }) // has what the encoder left of the 50 ms
+ * })
+ * ```
+ *
+ * @throws SubtenError INVALID_INPUT where `ms` is no finite number from 0
  */
 export function withDeadline<T>(ms: number, fn: () => T): T {
   if (!Number.isFinite(ms) || ms < 0)

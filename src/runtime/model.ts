@@ -3,7 +3,6 @@ import { FlightLog } from '../flight/flight-log.js'
 import { watchGc } from '../flight/gc-watch.js'
 import type { Explanation } from '../flight/types.js'
 import { addon, type NativePort } from './binding.js'
-import { budgetLeft } from './deadline.js'
 import { inferTraced, streamTraced, traceInfer, traceStream } from './diagnostics.js'
 import { SubtenError } from './errors.js'
 import { eventLoopLateness, watchEventLoop } from './event-loop.js'
@@ -31,6 +30,7 @@ import type {
   Slot,
   TensorSpec,
 } from './types.js'
+import { markServedBy, refusedAsUnreachable, turnedAway } from './variant.js'
 
 /** What every environment that uses a core must know; kept with the core as JSON. */
 export interface ModelInfo {
@@ -49,6 +49,8 @@ export interface ModelInfo {
   readonly recorded?: boolean
   /** Whether the engine takes request ids, sequences and parameters. */
   readonly attributes?: boolean
+  /** The promise that requests are scheduled by. */
+  readonly slo?: { readonly p99Ms: number }
 }
 
 /** One environment's handle on a loaded model. */
@@ -67,6 +69,10 @@ export class NativeModel implements Model {
   readonly #claims: Claims
   readonly #listeners = new ModelListeners()
   #binding: SlaBinding | undefined
+  /** Answers requests of `infer` that this model could not end in time. */
+  #variant: NativeModel | undefined
+  #servedByVariant = 0
+  readonly #beforeClose: (() => Promise<void>)[] = []
   /** What measures the model sees of it. */
   readonly [MEASURED]: Measured = {
     totals: (thresholdsUs) => this.#totals(thresholdsUs),
@@ -93,6 +99,7 @@ export class NativeModel implements Model {
     this.metadata = info.metadata
     this.config = info.config
     this.#port = new Port(native, info.inputs, info.outputs, info.maxBatchSize, info.attributes === true)
+    this.#port.sloMs = info.slo?.p99Ms ?? -1
     target = new WeakRef(this.#port)
     this.#claims = new Claims(this.#port, info.name, info.inputs, info.maxBatchSize)
     this.#flight = flightLog(info, this.#port)
@@ -129,7 +136,77 @@ export class NativeModel implements Model {
     if (this.#closing !== undefined) throw this.#closedError()
     if (this.#info.decoupled) throw this.#decoupledError()
     checkRequestOptions(options, this.#port.attributes)
-    return this.#port.request(inputs, options, this.#port.budget(options?.deadlineMs), wait)
+    const deadlineMs = this.#port.budget(options?.deadlineMs)
+    return this.#variant === undefined
+      ? this.#port.request(inputs, options, deadlineMs, wait)
+      : this.#requestOrVariant(this.#variant, inputs, options, deadlineMs, wait)
+  }
+
+  #requestOrVariant(
+    variant: NativeModel,
+    inputs: Inputs,
+    options: InferOptions | undefined,
+    deadlineMs: number,
+    wait: boolean,
+  ): Promise<Outputs> {
+    const since = performance.now()
+    const instead = (error: unknown): Promise<Outputs> => {
+      if (!refusedAsUnreachable(error)) throw error
+      const leftMs = deadlineMs < 0 ? -1 : Math.max(0, deadlineMs - (performance.now() - since))
+      return this.#askVariant(variant, inputs, options, leftMs, error)
+    }
+    try {
+      const outputs = this.#port.request(inputs, options, deadlineMs, wait)
+      // What waits for room is refused later.
+      return wait ? outputs.catch(instead) : outputs
+    } catch (error) {
+      return instead(error)
+    }
+  }
+
+  /** Once, and without waiting for room there. Where the variant refuses as well, the model's own error stands. */
+  async #askVariant(
+    variant: NativeModel,
+    inputs: Inputs,
+    options: InferOptions | undefined,
+    leftMs: number,
+    refused: SubtenError,
+  ): Promise<Outputs> {
+    try {
+      if (leftMs === 0) throw refused
+      // Without a deadline of its own the request has what the model promises, and the variant promises the same.
+      const own = leftMs < 0 ? options : { ...options, deadlineMs: leftMs }
+      const outputs = await variant.#infer(inputs, own, false)
+      this.#servedByVariant++
+      return markServedBy(outputs, variant.name)
+    } catch (error) {
+      if (!turnedAway(error)) throw error
+      this.#port.countRefused()
+      throw refused
+    }
+  }
+
+  /**
+   * Requests of `infer` and `inferMany` that are refused with SLO_UNREACHABLE go to this model, which is closed with
+   * this one.
+   */
+  useVariant(variant: NativeModel): void {
+    this.#variant = variant
+    this.#port.unreachableElsewhere = true
+  }
+
+  /** What is done before the model closes, when nothing is in flight any more. */
+  beforeClose(run: () => Promise<void>): void {
+    this.#beforeClose.push(run)
+  }
+
+  /** The learned latencies; undefined where the model is closed. */
+  latencyTable(): string | undefined {
+    return this.#port.closed ? undefined : (this.#port.native.latencyTable?.() ?? '')
+  }
+
+  get slo(): { readonly p99Ms: number } | undefined {
+    return this.#info.slo
   }
 
   stream(inputs: Inputs, options?: InferOptions): ModelStream {
@@ -156,7 +233,7 @@ export class NativeModel implements Model {
     try {
       if (this.#closing !== undefined) throw this.#closedError()
       checkRequestOptions(options, this.#port.attributes)
-      const deadlineMs = budgetLeft(options?.deadlineMs)
+      const deadlineMs = this.#port.timeLeft(options?.deadlineMs)
       this.#port.stream(request, inputs, deadlineMs, this.#info.whenFull === 'wait')
       request.limit(deadlineMs)
     } catch (error) {
@@ -196,12 +273,15 @@ export class NativeModel implements Model {
 
   stats(): Stats {
     if (this.#port.closed) throw this.#closedError()
-    return Snapshot.of(this.#port.native.stats(), eventLoopLateness())
+    const { native } = this.#port
+    const served = this.#variant === undefined ? undefined : this.#servedByVariant
+    return Snapshot.of(native.stats(), eventLoopLateness(), native.sloFigures?.(), served)
   }
 
   resetStats(): void {
     if (this.#port.closed) throw this.#closedError()
     this.#port.native.resetStats()
+    this.#servedByVariant = 0
   }
 
   #totals(thresholdsUs: readonly number[]): EngineTotals | undefined {
@@ -246,16 +326,19 @@ export class NativeModel implements Model {
 
   share(): ShareToken {
     if (this.#closing !== undefined) throw this.#closedError()
-    return { subten: 1, id: this.#port.native.share() }
+    const token = { subten: 1, id: this.#port.native.share() } as const
+    return this.#variant === undefined ? token : { ...token, variant: this.#variant.share() }
   }
 
   ref(): this {
     if (!this.#port.closed) this.#port.native.keep(1)
+    this.#variant?.ref()
     return this
   }
 
   unref(): this {
     if (!this.#port.closed) this.#port.native.keep(2)
+    this.#variant?.unref()
     return this
   }
 
@@ -269,8 +352,10 @@ export class NativeModel implements Model {
     await this.#port.idle()
     this.#claims.releaseAll()
     await this.#binding?.onClose()
+    for (const run of this.#beforeClose) await run()
     this.#flight.close()
     for (const unwatch of this.#unwatch) unwatch()
+    await this.#variant?.close()
     if (await this.#port.close()) return
     process.emitWarning(
       `model '${this.name}' is closed, but its engine (${this.engine}) has not returned from a run for 5 s: the run keeps its thread and its memory until it returns`,

@@ -11,7 +11,10 @@ export interface Models {}
 
 type Names = { readonly [name: string]: Datatype }
 type In<T extends Names> = { readonly [K in keyof T]: ArrayOf[T[K]] | TensorInput }
-type Out<T extends Names> = { readonly [K in keyof T]: Tensor<T[K]> } & { readonly timing?: Timing }
+type Out<T extends Names> = { readonly [K in keyof T]: Tensor<T[K]> } & {
+  readonly timing?: Timing
+  readonly servedBy?: string
+}
 
 /** A model whose tensors the compiler knows. */
 export interface TypedModel<I extends Names, O extends Names> extends Omit<Model, 'infer' | 'inferSync' | 'stream'> {

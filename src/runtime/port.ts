@@ -19,10 +19,9 @@ import type { StreamRequest } from './stream.js'
 import type { InferOptions, Inputs, InputValue, Outputs, TensorSpec } from './types.js'
 
 const QUEUE_FULL = -(NATIVE_CODES.indexOf('QUEUE_FULL') + 1)
+const SLO_UNREACHABLE = -(NATIVE_CODES.indexOf('SLO_UNREACHABLE') + 1)
 /** Of requests that were good, and that the model had no room for. */
-const REFUSALS: readonly number[] = [QUEUE_FULL].concat(
-  (['OUT_OF_MEMORY', 'SLO_UNREACHABLE'] as const).map((code) => -(NATIVE_CODES.indexOf(code) + 1)),
-)
+const REFUSALS: readonly number[] = [QUEUE_FULL, SLO_UNREACHABLE, -(NATIVE_CODES.indexOf('OUT_OF_MEMORY') + 1)]
 const STAGED = 1
 const EXPLICIT = 2
 /** Place in `taken`, behind the records: not 0 when another port is out of slots. */
@@ -108,6 +107,10 @@ export class Port {
   #idle: (() => void)[] = []
   /** Deadline of requests that have none of their own, milliseconds; -1: none. */
   defaultDeadlineMs = -1
+  /** The `slo.p99Ms` of the model; -1: none. */
+  sloMs = -1
+  /** Requests of `infer` that are refused with SLO_UNREACHABLE may be answered elsewhere: they are not counted here yet. */
+  unreachableElsewhere = false
   /** The model is being closed: what is under way ends, nothing new is taken. */
   closing = false
   closed = false
@@ -153,16 +156,32 @@ export class Port {
     return this.#inFlight + this.#waiting.length
   }
 
-  /** Milliseconds left for a request that asks for `deadlineMs`; -1: no deadline. */
+  /** Milliseconds left for a request that asks for `deadlineMs`; -1: no deadline. Throws where none are left. */
   budget(deadlineMs: number | undefined): number {
+    const left = this.timeLeft(deadlineMs)
+    if (deadlineMs !== undefined || this.defaultDeadlineMs < 0) return left
+    return left < 0 ? this.defaultDeadlineMs : Math.min(left, this.defaultDeadlineMs)
+  }
+
+  /** The same, whatever the model's own deadline is. */
+  timeLeft(deadlineMs: number | undefined): number {
     const left = budgetLeft(deadlineMs)
-    return left < 0 && deadlineMs === undefined ? this.defaultDeadlineMs : left
+    if (left !== 0) return left
+    if (!this.closed) this.native.turnedAway(1)
+    throw new SubtenError('DEADLINE_EXCEEDED', 'the deadline had passed when the request was made')
   }
 
   /** A request ends here, before native code had it for good: counted, so that figures tell of it. */
-  #refused(status: number): number {
-    if (REFUSALS.includes(status) && !this.closed) this.native.turnedAway(0)
+  #refused(status: number, elsewhere = false): number {
+    if (REFUSALS.includes(status) && !this.closed && !(elsewhere && status === SLO_UNREACHABLE)) {
+      this.native.turnedAway(0)
+    }
     return status
+  }
+
+  /** A request that nobody could answer elsewhere. */
+  countRefused(): void {
+    if (!this.closed) this.native.turnedAway(0)
   }
 
   #tooLate(entry: Waiting): void {
@@ -193,7 +212,7 @@ export class Port {
       return pending.outputs
     }
     if (status === QUEUE_FULL && wait) return this.#waitInfer(inputs, options, deadlineMs)
-    throw this.error(this.#refused(status))
+    throw this.error(this.#refused(status, this.unreachableElsewhere), deadlineMs)
   }
 
   #waitInfer(inputs: Inputs, options: InferOptions | undefined, deadlineMs: number): Promise<Outputs> {
@@ -208,7 +227,7 @@ export class Port {
     if (options?.signal?.aborted) throw Failure.aborted(options.signal).error()
     const status = this.#waiting.length > 0 && wait ? QUEUE_FULL : this.#trySubmit(request, inputs, deadlineMs)
     if (status === QUEUE_FULL && wait) this.#wait(request, inputs, deadlineMs)
-    else if (status < 0) throw this.error(this.#refused(status))
+    else if (status < 0) throw this.error(this.#refused(status), deadlineMs)
     this.#streams.add(request)
     if (this.closing) request.closing()
   }
@@ -247,15 +266,30 @@ export class Port {
         STAGED | EXPLICIT,
       )
     }
-    if (status < 0) return Promise.resolve(this.failure(this.#refused(status)))
+    if (status < 0) return Promise.resolve(this.failure(this.#refused(status), deadlineMs))
     this.#slots.setGeneration(slot, generation)
     const pending = new Pending(this, options, view)
     this.#track(pending, slot)
     return pending.result
   }
 
-  failure(status: number): Failure {
+  failure(status: number, deadlineMs = -1): Failure {
+    // Asked now: the prediction is that of the last submission.
+    if (status === SLO_UNREACHABLE) return Failure.of('SLO_UNREACHABLE', ...this.#unreachable(deadlineMs))
     return Failure.native(-status, this.#message(-status))
+  }
+
+  /** What was predicted of the submission that was refused last, which had so many milliseconds; < 0: its model's. */
+  #unreachable(deadlineMs: number): [message: string, options: { details: Record<string, number> }] {
+    const budgetMs = deadlineMs < 0 ? this.sloMs : deadlineMs
+    const predictedNs = this.native.predictedNs?.() ?? 0
+    const predictedMs = Math.abs(predictedNs) / 1e6
+    const when = `the request would end ${predictedMs.toFixed(1)} ms from now`
+    const left = `${budgetMs.toFixed(1)} ms of its budget are left`
+    // Below 0: it would itself be in time.
+    const message =
+      predictedNs < 0 ? `${when}, but make requests late that were admitted before; ${left}` : `${when}, and ${left}`
+    return [message, { details: { predictedMs, budgetMs } }]
   }
 
   /** What native code said of the last failed call; refusals that happen often carry no text of their own. */
@@ -507,7 +541,10 @@ export class Port {
       }
       if (status === QUEUE_FULL) break
       clearTimeout(entry.timer)
-      if (status < 0) entry.pending.settle(this.failure(this.#refused(status)))
+      if (status < 0) {
+        const elsewhere = this.unreachableElsewhere && !('part' in entry.pending)
+        entry.pending.settle(this.failure(this.#refused(status, elsewhere), left))
+      }
     }
     this.#waiting.splice(0, done)
     if (this.#waiting.length > 0 && this.#inFlight === 0) this.#armWaitTimer()
@@ -690,7 +727,8 @@ export class Port {
     return (await ended) !== false
   }
 
-  error(status: number): SubtenError {
+  error(status: number, deadlineMs = -1): SubtenError {
+    if (status === SLO_UNREACHABLE) return new SubtenError('SLO_UNREACHABLE', ...this.#unreachable(deadlineMs))
     return errorFromNative(-status, this.#message(-status))
   }
 }

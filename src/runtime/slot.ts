@@ -1,5 +1,6 @@
 import { unwatchAbort, watchAbort } from './abort.js'
 import { type ArrayOf, type Datatype, STORAGE } from './datatype.js'
+import { budgetLeft } from './deadline.js'
 import { SubtenError } from './errors.js'
 import { Failure } from './failure.js'
 import { invalid, product } from './inputs.js'
@@ -228,6 +229,9 @@ export class Claims {
     const { signal } = options
     for (;;) {
       if (signal?.aborted) throw signal.reason
+      // Of withDeadline: a claim has no deadline of its own.
+      if (budgetLeft(undefined) === 0)
+        throw new SubtenError('DEADLINE_EXCEEDED', 'the deadline passed before there was a free slot')
       if (this.#port.closing) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
       const slot = this.tryClaim(options)
       if (slot !== null) return slot

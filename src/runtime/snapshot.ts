@@ -1,6 +1,7 @@
 import type { NativeStats } from './binding.js'
 import { REASONS } from './record.js'
-import { STAGES, type Stage, type StageSummary, type Stats } from './stats.js'
+import { sloDifference, sloStats } from './slo-figures.js'
+import { type SloStats, STAGES, type Stage, type StageSummary, type Stats } from './stats.js'
 import type { BatchReason } from './types.js'
 
 /** Counts of one distribution: values and how often, ascending; nanoseconds. */
@@ -15,6 +16,12 @@ const EMPTY: Distribution = { values: [], counts: [], sum: 0, max: 0 }
 
 const NO_PAIRS = new Float64Array(0)
 
+/** What only some models have. */
+interface Scheduling {
+  readonly slo: SloStats | undefined
+  readonly servedByVariant: number | undefined
+}
+
 /** Figures of a model as they were at one moment, exact enough to subtract another moment's. */
 export class Snapshot implements Stats {
   readonly requests: Stats['requests']
@@ -23,6 +30,7 @@ export class Snapshot implements Stats {
   readonly stages: Stats['stages']
   readonly eventLoop: StageSummary
   readonly memory: Stats['memory']
+  declare readonly slo?: SloStats
   readonly at: number
   readonly #counts: readonly number[]
   readonly #batchCounts: readonly number[]
@@ -43,6 +51,7 @@ export class Snapshot implements Stats {
     at: number,
     extra: ReadonlyMap<string, Distribution>,
     sizes: ReadonlyMap<number, number>,
+    scheduling: Scheduling,
   ) {
     this.#counts = counts
     this.#batchCounts = batchCounts
@@ -52,7 +61,11 @@ export class Snapshot implements Stats {
     this.#sizes = sizes
     const [submitted = 0, succeeded = 0, failed = 0, cancelled = 0, expired = 0, refused = 0] = counts
     const inFlight = Math.max(0, submitted - succeeded - failed - cancelled - expired)
-    this.requests = { submitted, succeeded, failed, cancelled, expired, refused, inFlight }
+    this.requests = {
+      ...{ submitted, succeeded, failed, cancelled, expired, refused, inFlight },
+      ...(scheduling.servedByVariant !== undefined && { servedByVariant: scheduling.servedByVariant }),
+    }
+    if (scheduling.slo !== undefined) this.slo = scheduling.slo
     const [count = 0, rows = 0, inPlace = 0, ...reasons] = batchCounts
     const byReason = Object.fromEntries(REASONS.map((reason, i) => [reason, reasons[i] ?? 0]))
     this.batches = {
@@ -71,7 +84,13 @@ export class Snapshot implements Stats {
     this.at = at
   }
 
-  static of(native: NativeStats, lateness: Distribution): Snapshot {
+  /** `servedByVariant`: of a model that has a cheaper variant. */
+  static of(
+    native: NativeStats,
+    lateness: Distribution,
+    sloFigures?: Float64Array,
+    servedByVariant?: number,
+  ): Snapshot {
     return new Snapshot(
       native.counts,
       native.batches,
@@ -82,6 +101,7 @@ export class Snapshot implements Stats {
       Date.now(),
       new Map(native.extra?.names.map((name, i) => [name, fromPairs(native.extra?.stages[i] ?? NO_PAIRS)])),
       counted(native.sizes ?? NO_PAIRS),
+      { slo: sloStats(sloFigures), servedByVariant },
     )
   }
 
@@ -103,6 +123,13 @@ export class Snapshot implements Stats {
           .map(([rows, count]) => [rows, count - (previous.#sizes.get(rows) ?? 0)] as const)
           .filter(([, count]) => count > 0),
       ),
+      {
+        slo: sloDifference(this.slo, previous.slo),
+        servedByVariant:
+          this.requests.servedByVariant === undefined
+            ? undefined
+            : Math.max(0, this.requests.servedByVariant - (previous.requests.servedByVariant ?? 0)),
+      },
     )
   }
 }

@@ -32,6 +32,45 @@ export interface RequestCounts {
   /** Refused at the door (QUEUE_FULL, SLO_UNREACHABLE); not part of `submitted`. */
   readonly refused: number
   readonly inFlight: number
+  /**
+   * Refused with SLO_UNREACHABLE and answered by the cheaper variant instead, on this thread; in none of the others.
+   * Only for models that have one.
+   */
+  readonly servedByVariant?: number
+}
+
+/** What is known of the latency of one batch size. */
+export interface SloLatency {
+  readonly rows: number
+  /** Requests of about the same size have the same number. */
+  readonly shapeClass: number
+  /** Microseconds. */
+  readonly typicalUs: number
+  /** What nearly all batches keep, microseconds; decisions are made with it. */
+  readonly highUs: number
+  readonly samples: number
+  /** Seen itself, between two sizes that were, or beyond all of them. */
+  readonly basis: 'measured' | 'between' | 'beyond'
+}
+
+/** How deadline-aware scheduling does; counts of requests in every environment that uses the model. */
+export interface SloStats {
+  readonly admitted: number
+  /** Refused with SLO_UNREACHABLE. */
+  readonly refused: number
+  /** Dropped in the queue, because they could not make it any more and others could. */
+  readonly dropped: number
+  /** Ended after their due time although they were admitted. */
+  readonly late: number
+  /** Rows a second that arrive. */
+  readonly arrivalRate: number
+  /** Rows a second that all instances do at the best batch size. */
+  readonly bestRate: number
+  /** Lateness of the event loop, which is taken off deadlines. */
+  readonly loopLatenessUs: number
+  /** Instances that may run now. */
+  readonly instances: number
+  readonly latencies: readonly SloLatency[]
 }
 
 export interface Stats {
@@ -53,6 +92,8 @@ export interface Stats {
   readonly eventLoop: StageSummary
   /** Memory of the model for tensors, bytes. */
   readonly memory: { readonly bytes: number; readonly used: number }
+  /** For models with `slo`. */
+  readonly slo?: SloStats
   /** When these figures were read, milliseconds since the epoch. */
   readonly at: number
   /** The figures of the time between `previous` and this. */

@@ -24,7 +24,11 @@ export interface TensorInput {
 export type InputValue = NumericData | ArrayBufferView | readonly string[] | readonly Uint8Array[] | TensorInput
 /** Tensors by name. */
 export type Inputs = { readonly [name: string]: InputValue | undefined }
-export type Outputs = { readonly [name: string]: Tensor } & { readonly timing?: Timing }
+export type Outputs = { readonly [name: string]: Tensor } & {
+  readonly timing?: Timing
+  /** The cheaper variant that answered, where it was not the model itself; not enumerable. */
+  readonly servedBy?: string
+}
 
 /** Stages of one request in microseconds; on the result of `infer(..., { trace: true })`. */
 export interface Timing {
@@ -45,6 +49,8 @@ export interface Timing {
   readonly batchSize: number
   /** Why the batch was dispatched. */
   readonly reason: BatchReason
+  /** The cheaper variant that answered, where it was not the model itself. */
+  readonly servedBy?: string
   toServerTiming(): string
 }
 
@@ -196,7 +202,20 @@ export interface LoadOptions {
   triton?: TritonOptions
   version?: number | string
   wake?: 'auto' | 'latency' | 'powersave'
-  slo?: { p99Ms: number }
+  /**
+   * What 99 % of the requests are to keep, milliseconds from submit to result. Requests are then ordered by their
+   * deadlines (arrival + p99Ms where none is given), batches formed as large as these allow, and a request that is
+   * predicted to miss its deadline is refused with SLO_UNREACHABLE. Wins over the parameter `subten.slo` of config.pbtxt;
+   * `false` turns that off. `'contract'`: where neither says more, the tightest latency that the contract in `sla` says
+   * 99 % or more of the requests of this model keep. NOT_SUPPORTED for models that an engine batches by itself, and for
+   * decoupled ones.
+   */
+  slo?: { p99Ms: number } | 'contract' | false | null
+  /**
+   * Directory in which the latencies that `slo` learns are kept between processes, or false; by default
+   * `$SUBTEN_CACHE_DIR`, `$XDG_CACHE_HOME/subten` or `~/.cache/subten`.
+   */
+  latencyCache?: string | false
   /** Memory for tensors, MiB; 64 by default. */
   memoryMb?: number
   /** Requests that may be queued; 4096 by default. */
@@ -212,7 +231,11 @@ export interface LoadOptions {
   sla?: string | Contract
   /** File in which what was measured survives a restart; none by default. One process at a time may have it. */
   slaState?: string
-  parameters?: { readonly [name: string]: string | number | boolean }
+  /**
+   * Parameters of the engine, and settings beyond Triton's schema as config.pbtxt has them: names that begin with
+   * `subten.` and JSON as their strings, or the objects, numbers and booleans themselves.
+   */
+  parameters?: { readonly [name: string]: string | number | boolean | object | null }
   /** Every config.pbtxt setting by its own name. */
   readonly [setting: string]: unknown
 }
@@ -307,6 +330,8 @@ export interface Model extends AsyncDisposable {
   readonly outputs: readonly TensorSpec[]
   /** The model answers a request with any number of responses: read them with stream(); infer() is NOT_SUPPORTED. */
   readonly decoupled: boolean
+  /** The promise that requests are scheduled by; undefined where there is none. */
+  readonly slo?: { readonly p99Ms: number } | undefined
   /** Facts from the model file: producer, description and the like. */
   readonly metadata: Readonly<Record<string, string>>
   /** Labels of an output, from its label_filename; undefined where it has none. */

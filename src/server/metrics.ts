@@ -7,6 +7,7 @@ import { mergeMetrics } from './merge-metrics.js'
 import type { ModelHost } from './model-host.js'
 import type { ProtocolOptions } from './protocol-options.js'
 import { slaMetrics } from './sla-metrics.js'
+import { sloMetrics } from './slo-metrics.js'
 
 const QUANTILES = [
   ['0.5', 'p50'],
@@ -21,6 +22,7 @@ export async function metrics(app: FastifyInstance, { models, sla }: ProtocolOpt
   collectDefaultMetrics({ register: registry })
   const publish = modelMetrics(registry, models)
   const publishSla = sla && slaMetrics(registry, sla)
+  const publishSlo = sloMetrics(registry)
   const lateness = monitorEventLoopDelay({ resolution: 10 })
   lateness.enable()
   app.addHook('onClose', async () => {
@@ -42,6 +44,7 @@ export async function metrics(app: FastifyInstance, { models, sla }: ProtocolOpt
     lateness.reset()
     publish()
     publishSla?.()
+    publishSlo(models.models())
     const own = await registry.metrics()
     return reply.type(registry.contentType).send(mergeMetrics(own, await tritonMetrics(models)))
   })

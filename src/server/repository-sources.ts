@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import { listModels } from '../repository/repository.js'
+import { type LocatedModel, listModels } from '../repository/repository.js'
 import type { LoadOptions, Model } from '../runtime/types.js'
 import type { ModelSource } from './model-host.js'
 
-/** Loads a model by its path; `load` of the runtime. */
-export type Load = (path: string, options?: LoadOptions) => Promise<Model>
+/** Loads a model by its path, as `load` of the runtime does; `located`: what was found there. */
+export type Load = (path: string, options: LoadOptions, located: LocatedModel) => Promise<Model>
 
 /** Every model of a repository directory, in every version that its version policy serves. */
 export async function repositorySources(directory: string, load: Load): Promise<ModelSource[]> {
@@ -15,7 +15,7 @@ export async function repositorySources(directory: string, load: Load): Promise<
       continue
     }
     for (const version of model.versions) {
-      sources.push({ name, version: String(version), load: () => load(join(directory, name), { version }) })
+      sources.push({ name, version: String(version), load: () => load(join(directory, name), { version }, model) })
     }
   }
   return sources

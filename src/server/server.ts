@@ -7,6 +7,7 @@ import fastify, {
 } from 'fastify'
 import type { LogEvent } from '../runtime/engine-log.js'
 import type { SlaMonitor } from '../sla/monitor.js'
+import { watchArrival } from './call-options.js'
 import { InFlight } from './in-flight.js'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.js'
 import { metrics } from './metrics.js'
@@ -64,6 +65,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   const protocol: ProtocolOptions = { models, limits, accepting: () => stopping === undefined, sla: monitor }
 
   inFlight.watch(app)
+  watchArrival(app)
   logEngines(app)
   if (monitor) {
     measureEdge(app, monitor)

@@ -66,8 +66,7 @@ it.each<[string, LoadOptions, RegExp]>([
   expect(error.message).toMatch(message)
 })
 
-it('slo is NOT_SUPPORTED in this version, and so are engines that are not there', async () => {
-  expect(await rejection(load('models/mlp', { slo: { p99Ms: 5 } }))).toMatchObject({ code: 'NOT_SUPPORTED' })
+it('engines that are not there are ENGINE_NOT_FOUND', async () => {
   const nowhere = { engine: 'triton', engineLibrary: '/nowhere/libtritonserver.so' } as const
   expect(await rejection(load('models/mlp', nowhere))).toMatchObject({ code: 'ENGINE_NOT_FOUND' })
   const unknown = await rejection(load('models/mlp', { engine: 'magic' as 'null' }))

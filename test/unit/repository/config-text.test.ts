@@ -25,7 +25,7 @@ describe('reading config.pbtxt', () => {
       { name: 'pixels', data_type: 'TYPE_FP32', format: 'FORMAT_NCHW', dims: [3, 224, 224] },
     ])
     expect(fields.dynamic_batching?.preferred_batch_size).toEqual([8, 16])
-    expect(fields.parameters?.['subten.wake']).toEqual({ string_value: '"latency"' })
+    expect(fields.parameters?.['subten.weight']).toEqual({ string_value: '2' })
     expect(fields.model_warmup?.[0]?.inputs?.pixels?.random_data).toBe(true)
     expect(fields.optimization?.input_pinned_memory?.enable).toBe(false)
   })
@@ -65,7 +65,7 @@ describe('reading config.pbtxt', () => {
   test('each setting knows its line, and what is not written the line of what is around it', () => {
     const document = parse(sample('resnet50'))
     expect(document.origin(['input', 0, 'dims', 1]).line).toBe(11)
-    expect(document.origin(['parameters', 'subten.wake', 'string_value']).line).toBe(46)
+    expect(document.origin(['parameters', 'subten.weight', 'string_value']).line).toBe(46)
     expect(document.origin(['dynamic_batching', 'priority_levels']).line).toBe(25)
     expect(document.origin(['ensemble_scheduling']).line).toBe(1)
   })

@@ -134,9 +134,9 @@ describe('settings that contradict each other', () => {
     [`${BASE}version_policy { specific { versions: [ 1,\n0 ] } }`, 4, 'version_policy.specific.versions[1]', 'not 0'],
     [`${BASE}version_policy { latest {\nnum_versions: 0 } }`, 4, 'version_policy.latest.num_versions', 'at least 1'],
     [
-      `${BASE}parameters { key: "subten.wake"\nvalue { string_value: "auto" } }`,
+      `${BASE}parameters { key: "subten.cheaper_variant"\nvalue { string_value: "auto" } }`,
       4,
-      'parameters["subten.wake"].string_value',
+      'parameters["subten.cheaper_variant"].string_value',
       'is JSON',
     ],
     [
@@ -260,7 +260,7 @@ describe('options laid over a configuration', () => {
       'options: dynamic_batching.preferred_batch_size[0]: 16 is larger',
     ],
     [{ parameters: [1] }, 'options: parameters: an object of names and values was expected, not a list'],
-    [{ parameters: { 'subten.wake': 'auto' } }, 'options: parameters["subten.wake"].string_value: the value of'],
+    [{ parameters: { 'subten.slo': 'auto' } }, 'options: parameters["subten.slo"].string_value: the value of'],
     [{ dynamic_batching: {}, sequence_batching: {} }, 'options: sequence_batching: cannot be set together'],
     [JSON.parse('{"__proto__": {"max_batch_size": 1}}'), 'options: __proto__: unknown field'],
     [{ parameters: JSON.parse('{"__proto__": "x"}') }, 'options: parameters.__proto__: "__proto__" is not allowed'],

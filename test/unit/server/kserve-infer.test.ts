@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Datatype } from '../../../src/runtime/datatype.js'
+import { budgetLeft } from '../../../src/runtime/deadline.js'
 import { fakeModel } from '../../../src/testing.js'
 import { echoModel, post, serving, vector } from './running-server.js'
 
@@ -112,14 +113,18 @@ describe('KServe v2 inference with JSON', () => {
     const seen: unknown[] = []
     const infer = model.infer.bind(model)
     model.infer = (inputs, options) => {
-      seen.push(options)
+      seen.push({ ...options, left: budgetLeft(undefined) })
       return infer(inputs, options)
     }
     const { url } = await serving([model])
     const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }]
     const body = { id: 'i', parameters: { priority: 2, timeout: 5000 }, inputs }
-    await post(`${url}/v2/models/echo/infer`, body, { 'x-request-deadline': '12.5' })
-    expect(seen[0]).toMatchObject({ id: 'i', priority: 2, timeoutUs: 5000, deadlineMs: 12.5 })
+    await post(`${url}/v2/models/echo/infer`, body, { 'x-request-deadline': '1250' })
+    expect(seen[0]).toMatchObject({ id: 'i', priority: 2, timeoutUs: 5000 })
+    // What reading the request took is gone.
+    const { left } = seen[0] as { left: number }
+    expect(left).toBeGreaterThan(0)
+    expect(left).toBeLessThan(1250)
   })
 
   it('answers 504 when the deadline passes, and at once when it has passed on arrival', async () => {
@@ -129,6 +134,25 @@ describe('KServe v2 inference with JSON', () => {
     expect((await ask('5')).status).toBe(504)
     expect((await ask('0')).status).toBe(504)
     expect((await ask('soon')).status).toBe(400)
+  })
+
+  it('takes off the deadline what reading the request took', async () => {
+    const model = echoModel(vector)
+    const { url } = await serving([model])
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }]
+    const text = JSON.stringify({ inputs })
+    const slowly = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(text.slice(0, 10))
+      await new Promise((resolve) => setTimeout(resolve, 120))
+      yield Buffer.from(text.slice(10))
+    }
+    const ask = (left: string): Promise<Response> => {
+      const given = { method: 'POST', headers: { 'x-request-deadline': left }, duplex: 'half' }
+      return fetch(`${url}/v2/models/echo/infer`, { ...given, body: ReadableStream.from(slowly()) } as RequestInit)
+    }
+    expect((await ask('100')).status).toBe(504)
+    expect(model.stats().requests.submitted).toBe(0)
+    expect((await ask('30000')).status).toBe(200)
   })
 
   it('cancels the request of a client that goes away', async () => {

@@ -5,7 +5,7 @@ import { imageSpecOf, softmaxWanted } from '../../../image/image-spec.js'
 import { preprocess } from '../../../image/preprocess.js'
 import { SubtenError } from '../../../runtime/errors.js'
 import type { Inputs, Model, TensorSpec } from '../../../runtime/types.js'
-import { deadlineOf, disconnectSignal } from '../../call-options.js'
+import { disconnectSignal, underDeadline } from '../../call-options.js'
 import { quoted } from '../../problem.js'
 import type { ProtocolOptions } from '../../protocol-options.js'
 import { bodyOf, readBodiesWhole } from '../../read-body.js'
@@ -24,10 +24,8 @@ export async function classify(app: FastifyInstance, { models, limits }: Protoco
 
   const paths = ['/v1/classify/:model', '/v1/classify/:model/versions/:version']
   for (const path of paths) {
-    app.post<Route>(path, { bodyLimit: limits.imageBytes }, async (request, reply) => {
+    app.post<Route>(path, { bodyLimit: limits.imageBytes, preHandler: underDeadline }, async (request, reply) => {
       const signal = disconnectSignal(reply)
-      const arrived = performance.now()
-      const budget = deadlineOf(request)
       const model = models.get(request.params.model, request.params.version)
       const k = countOf(request.query.k)
       const body = bodyOf(request)
@@ -47,8 +45,7 @@ export async function classify(app: FastifyInstance, { models, limits }: Protoco
       inputs[input.name] = await preprocess(picture, spec, input)
       const prepared = performance.now()
 
-      const deadlineMs = budget === undefined ? undefined : Math.max(0.001, budget - (prepared - arrived))
-      const outputs = await model.infer(inputs, { signal, deadlineMs, trace: true })
+      const outputs = await model.infer(inputs, { signal, trace: true })
       const tensor = Object.hasOwn(outputs, output.name) ? outputs[output.name] : undefined
       if (!tensor) throw new SubtenError('ENGINE_FAILED', `the model gave no output ${quoted(output.name)}`)
       const raw = tensor.toFloat32()

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { deadlineOf, disconnectSignal } from '../../call-options.js'
+import { disconnectSignal, underDeadline } from '../../call-options.js'
 import { version } from '../../package-version.js'
 import { toProblem, withoutPaths } from '../../problem.js'
 import type { ProtocolOptions } from '../../protocol-options.js'
@@ -62,18 +62,21 @@ async function routes(app: FastifyInstance, { models, limits, accepting }: Proto
       return reply.code(ready ? 200 : 503).send({ name: model.name, ready })
     })
     app.get<Route>(`${path}/config`, async ({ params }) => models.get(params.model, params.version).config)
-    app.post<Route>(`${path}/infer`, { bodyLimit: limits.bodyBytes }, async (request, reply) => {
-      const signal = disconnectSignal(reply)
-      const deadlineMs = deadlineOf(request)
-      const model = models.get(request.params.model, request.params.version)
-      const wanted = readInferRequest(bodyOf(request), headerLengthOf(request.headers[HEADER_LENGTH]), model, limits)
-      const given = { ...wanted.options, id: wanted.id, signal, deadlineMs, trace: true, bytes: true }
-      const outputs = await model.infer(wanted.inputs, given)
-      const { body, headerLength } = writeInferResponse(model, wanted, outputs)
-      reply.header('server-timing', serverTiming([], outputs))
-      if (headerLength === undefined) return reply.type('application/json').send(body)
-      return reply.header(HEADER_LENGTH, headerLength).type('application/octet-stream').send(body)
-    })
+    app.post<Route>(
+      `${path}/infer`,
+      { bodyLimit: limits.bodyBytes, preHandler: underDeadline },
+      async (request, reply) => {
+        const signal = disconnectSignal(reply)
+        const model = models.get(request.params.model, request.params.version)
+        const wanted = readInferRequest(bodyOf(request), headerLengthOf(request.headers[HEADER_LENGTH]), model, limits)
+        const given = { ...wanted.options, id: wanted.id, signal, trace: true, bytes: true }
+        const outputs = await model.infer(wanted.inputs, given)
+        const { body, headerLength } = writeInferResponse(model, wanted, outputs)
+        reply.header('server-timing', serverTiming([], outputs))
+        if (headerLength === undefined) return reply.type('application/json').send(body)
+        return reply.header(HEADER_LENGTH, headerLength).type('application/octet-stream').send(body)
+      },
+    )
   }
 }
 

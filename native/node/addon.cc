@@ -138,6 +138,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("loopTimer", Napi::Function::New(env, loop_timer));
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
   exports.Set("openModel", Napi::Function::New(env, open_model));
+  exports.Set("measureLatencies", Napi::Function::New(env, measure_model));
   exports.Set("createPort", Napi::Function::New(env, create_port));
   exports.Set("attachPort", Napi::Function::New(env, attach_port));
   return exports;

@@ -21,12 +21,10 @@ constexpr uint32_t kMaxList = 1u << 16;
 
 class OpenWorker final : public Napi::AsyncWorker {
  public:
-  // `measure`: what batches take is measured as well.
-  OpenWorker(Napi::Env env, Engine* engine, EngineOptions options, bool measure)
+  OpenWorker(Napi::Env env, Engine* engine, EngineOptions options)
       : Napi::AsyncWorker(env),
         engine_(engine),
         options_(std::move(options)),
-        measure_(measure),
         deferred_(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise promise() { return deferred_.Promise(); }
 
@@ -45,7 +43,6 @@ class OpenWorker final : public Napi::AsyncWorker {
     // After the library's own exit handlers were registered, so that ours runs before them.
     register_exit_handler();
     status_ = engine_->open(options_, &model_);
-    if (status_.is_ok() && measure_) latencies_ = measure_latencies(*model_, std::max(0, options_.max_batch_size));
     if (engine_->loads_libraries()) register_exit_handler();
   }
 
@@ -63,7 +60,6 @@ class OpenWorker final : public Napi::AsyncWorker {
     Napi::Object metadata = Napi::Object::New(env);
     for (const auto& [key, value] : spec.metadata) metadata.Set(key, value);
     result.Set("metadata", metadata);
-    result.Set("latencyTable", latencies_);
     result.Set("async", Napi::Boolean::New(env, model_->completion() != Completion::kSync));
     auto model = std::make_unique<std::unique_ptr<EngineModel>>(std::move(model_));
     ModelHandle handle =
@@ -77,8 +73,6 @@ class OpenWorker final : public Napi::AsyncWorker {
  private:
   Engine* engine_;
   EngineOptions options_;
-  bool measure_;
-  std::string latencies_;
   Status status_;
   std::unique_ptr<EngineModel> model_;
   Napi::Promise::Deferred deferred_;
@@ -176,7 +170,47 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   read_pairs("parameters", &options.parameters);
   read_pairs("settings", &options.settings);
   if (env.IsExceptionPending()) return env.Undefined();  // a getter threw
-  auto worker = std::make_unique<OpenWorker>(env, engine, std::move(options), get_bool(object, "measureLatencies"));
+  auto worker = std::make_unique<OpenWorker>(env, engine, std::move(options));
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  (void)worker.release();  // it deletes itself when it has ended
+  return promise;
+}
+
+// Runs batches of zeros on a model that has no core yet, to learn what they take.
+class MeasureWorker final : public Napi::AsyncWorker {
+ public:
+  MeasureWorker(Napi::Env env, const ModelHandle& handle, uint32_t rows)
+      : Napi::AsyncWorker(env),
+        handle_(Napi::Persistent(handle.As<Napi::Value>())),
+        model_(std::move(*handle.Data())),
+        rows_(rows),
+        deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise promise() { return deferred_.Promise(); }
+
+  void Execute() override { latencies_ = measure_latencies(*model_, rows_); }
+
+  void OnOK() override {
+    Napi::Env env = Env();
+    if (!can_run_js(env)) return;  // the worker thread was terminated meanwhile
+    *handle_.Value().As<ModelHandle>().Data() = std::move(model_);
+    deferred_.Resolve(Napi::String::New(env, latencies_));
+  }
+
+ private:
+  Napi::Reference<Napi::Value> handle_;
+  std::unique_ptr<EngineModel> model_;  // meanwhile the handle has none
+  uint32_t rows_;
+  std::string latencies_;
+  Napi::Promise::Deferred deferred_;
+};
+
+Napi::Value measure(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const auto handle = info[0].As<ModelHandle>();
+  if (!*handle.Data()) return to_js(env, Status::error(Code::kModelClosed, "this model handle was used already"));
+  const uint32_t rows = info[1].IsNumber() ? info[1].As<Napi::Number>().Uint32Value() : 0;
+  auto worker = std::make_unique<MeasureWorker>(env, handle, rows);
   const Napi::Promise promise = worker->promise();
   worker->Queue();
   (void)worker.release();  // it deletes itself when it has ended
@@ -212,6 +246,12 @@ Napi::Value open_model(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[0].IsObject()) return type_error(env, "openModel needs an object of settings");
   return {env, or_out_of_memory(env, [&]() -> napi_value { return open(info); })};
+}
+
+Napi::Value measure_model(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!is_model(info[0])) return type_error(env, "measureLatencies needs the handle that openModel gave");
+  return {env, or_out_of_memory(env, [&]() -> napi_value { return measure(info); })};
 }
 
 Napi::Value create_port(const Napi::CallbackInfo& info) {

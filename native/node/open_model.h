@@ -8,6 +8,10 @@ namespace subten {
 // is read on a worker thread.
 Napi::Value open_model(const Napi::CallbackInfo& info);
 
+// measureLatencies(handle, maxBatchSize): Promise of what batches of each size take, as text for the setting
+// `latencyTable` of createPort(); '' where it cannot be measured. The handle is in use meanwhile.
+Napi::Value measure_model(const Napi::CallbackInfo& info);
+
 // createPort(handle, options, onWake): a port on a new core, or { status, message }. The handle is used up.
 Napi::Value create_port(const Napi::CallbackInfo& info);
 

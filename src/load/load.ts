@@ -238,7 +238,7 @@ async function openCore(
     ...(facts && { instances: facts.instances, engineBatches: facts.batchesInTriton }),
   }
   const latencies = slo && latencyFile(located, config, engine, options, settings.deterministic === true)
-  const latencyTable = (await latencies?.read()) ?? ''
+  const latencyTable = slo ? (await latencies?.read()) || (await measured(handle, config)) : ''
   const native = coreOptions(config, options, core, { slo, settings, latencyTable })
   const model = new NativeModel(info, (onWake) =>
     inRootContext(() => succeeded(addon().createPort(handle.handle, native, onWake))),
@@ -255,6 +255,13 @@ async function openCore(
     throw error
   }
   return opened
+}
+
+/** What batches take, so that the first requests are not admitted blindly. Two seconds at most, off the event loop. */
+async function measured({ handle, async: asynchronous }: NativeModelHandle, config: ModelConfig): Promise<string> {
+  if (asynchronous === true) return ''
+  const table = await addon().measureLatencies?.(handle, config.max_batch_size)
+  return typeof table === 'string' ? table : ''
 }
 
 /** Completed from the model, or by Triton, which batches only where it says so. */

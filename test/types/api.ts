@@ -11,6 +11,8 @@ import {
   type Model,
   type Outputs,
   type ShareToken,
+  type SloLatency,
+  type SloStats,
   type Slot,
   type Stats,
   SubtenError,
@@ -89,6 +91,18 @@ export function failures(error: unknown): string {
 }
 
 export const deadline: Promise<number> = withDeadline(5, async () => 1)
+export const promised: LoadOptions[] = [
+  { slo: { p99Ms: 10 }, latencyCache: '/var/cache/subten' },
+  { slo: 'contract', sla: 'contract.yaml', latencyCache: false },
+  { slo: false, parameters: { 'subten.slo': { p99Ms: 10 }, 'subten.weight': 2, 'subten.image': null } },
+  // @ts-expect-error p99Ms is a number
+  { slo: { p99Ms: '10' } },
+]
+export function scheduling(stats: Stats, outputs: Outputs): string {
+  const slo: SloStats | undefined = stats.slo
+  const latency: SloLatency | undefined = slo?.latencies[0]
+  return `${slo?.admitted} ${latency?.basis} ${stats.requests.servedByVariant} ${outputs.servedBy} ${outputs.timing?.servedBy}`
+}
 export const options: LoadOptions = { wake: 'latency', whenFull: 'wait', parameters: { busy_us: 1 } }
 // @ts-expect-error no such way to wake
 export const wrong: LoadOptions = { wake: 'never' }

@@ -174,6 +174,22 @@ describe('what Triton is asked for', () => {
     })
   })
 
+  it('has no settings of ours among the parameters', async () => {
+    fake.completed = { max_batch_size: 8 }
+    const parameters = { a: 1, 'subten.weight': 2, 'subten.slo': { p99Ms: 5 } }
+    const { model, settings } = await python('max_batch_size: 8', { parameters, latencyCache: false })
+    expect(JSON.parse(settings.config ?? '').parameters).toEqual({ a: { string_value: '1' } })
+    expect(fake.ports[0]).toMatchObject({ sloNs: 5e6, weight: 2, dynamic: true })
+    expect(model.slo).toEqual({ p99Ms: 5 })
+  })
+
+  it('cannot be scheduled by deadline where Triton batches', async () => {
+    fake.completed = { max_batch_size: 8 }
+    const error = await rejection(python('max_batch_size: 8', { slo: { p99Ms: 5 }, triton: { batching: 'triton' } }))
+    expect(error).toMatchObject({ code: 'NOT_SUPPORTED', details: { field: 'slo' } })
+    expect(error.message).toMatch(/^options: slo: the scheduler of triton/)
+  })
+
   it('is a version that the policy does not serve, by another policy', async () => {
     const directory = await modelDirectory('mine', `backend: "python"\n${io}`, { '1/model.py': '', '2/model.py': '' })
     closedAfter((await load(directory, { version: 1 })) as Model)

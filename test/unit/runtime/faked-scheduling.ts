@@ -20,6 +20,8 @@ export interface Faked {
   readonly cores: Record<string, unknown>[]
   /** Submissions by model, refused ones included. */
   readonly submitted: string[]
+  /** Their budgets in milliseconds; -1: none. */
+  readonly budgets: number[]
 }
 
 /** From here to the end of the test, models get ports whose scheduling is this; the rest of them is real. */
@@ -31,6 +33,7 @@ export function fakedScheduling(): Faked {
     table: '',
     cores: [],
     submitted: [],
+    budgets: [],
   }
   const native = addon()
   const real = native.createPort.bind(native)
@@ -52,6 +55,7 @@ function faking(port: NativePort, model: string, faked: Faked): NativePort {
   const gate = <A extends unknown[]>(submit: (...args: A) => number) => {
     return (...args: A): number => {
       faked.submitted.push(model)
+      faked.budgets.push(Number(args[4] ?? -1))
       const refused = faked.refuse(model)
       if (refused === undefined) return submit(...args)
       return refused === 'full' ? QUEUE_FULL : UNREACHABLE

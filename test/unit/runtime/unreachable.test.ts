@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { attach } from '../../../src/runtime/attach.js'
 import { withDeadline } from '../../../src/runtime/deadline.js'
@@ -156,8 +157,12 @@ describe('the cheaper variant', () => {
     const model = await loaded('models/digits', { ...digits, whenFull: 'wait' })
     faked.refuse = refuseBy({ digits: 'full' })
     const waiting = model.infer(image, { deadlineMs: 10_000 })
+    await sleep(30)
     faked.refuse = refuseBy({ digits: 'unreachable' })
     expect((await waiting).servedBy).toBe('digits_int8')
+    expect(faked.submitted.at(-1)).toBe('digits_int8')
+    expect(faked.budgets.at(-1)).toBeLessThan(9975)
+    expect(faked.budgets.at(-1)).toBeGreaterThan(1000)
     expect(model.stats().requests).toMatchObject({ refused: 0, servedByVariant: 1 })
   })
 

@@ -85,6 +85,7 @@ class Batch final : public BatchCompletion {
 
   bool gather() noexcept;
   bool gather_input(size_t index) noexcept;
+  bool pad_input(size_t index) noexcept;
   void* allocate_output(Output* output, std::span<const int64_t> shape, uint64_t bytes) noexcept;
   Status adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept;
   void drop(Output* output) noexcept;
@@ -118,6 +119,7 @@ class Batch final : public BatchCompletion {
   Status status_;
   SharedMessage* message_ = nullptr;  // of status_, shared by the requests
   uint32_t total_rows_ = 0;
+  uint32_t engine_rows_ = 0;  // what the engine sees: more than total_rows_ where the batch is filled up, see padding.h
   BatchReason reason_ = BatchReason::kIdle;
   uint64_t ticket_ = 0;
   bool in_place_ = false;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "executor/padding.h"
 #include "executor/process_state.h"
 #include "metrics/clock.h"
 
@@ -86,6 +87,8 @@ Status ModelCore::prepare() {
   if (!status.is_ok()) return status;
   const ModelSpec& spec = model_->spec();
   input_count_ = spec.inputs.size();
+  if (options_.deterministic) status = check_padding(spec, options_);
+  if (!status.is_ok()) return status;
   if (spec.inputs.size() > kMaxTensors || spec.outputs.size() > kMaxTensors) {
     return Status::error(Code::kNotSupported, "a model may have at most 64 inputs and 64 outputs");
   }

@@ -42,8 +42,9 @@ struct CoreOptions {
   int64_t slow_limit_ns = 0;  // see FlightRecorder::set_limit()
   bool poison = false;        // debug: fill released memory with 0xDB
   bool decoupled = false;
-  std::string info;   // JSON that attach() hands to other environments
-  std::string label;  // model and engine, for notes to people
+  bool deterministic = false;  // see padding.h
+  std::string info;            // JSON that attach() hands to other environments
+  std::string label;           // model and engine, for notes to people
 };
 
 // One input of a request that does not use its home row.

@@ -52,7 +52,9 @@ class Batch final : public BatchCompletion {
   // The instance has nothing of the batch to do any more: what its thread uses is counted from about here.
   void rest() noexcept;
   uint32_t request_count() const noexcept { return static_cast<uint32_t>(slots_.size()); }
+  // Null while the place of this batch is not in use, see elastic.h.
   EngineInstance* instance() noexcept { return instance_.get(); }
+  void swap_instance(std::unique_ptr<EngineInstance>* instance) noexcept { instance_.swap(*instance); }
 
   // BatchCompletion
   void* allocate(size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept override;

@@ -107,6 +107,9 @@ CoreOptions core_options_from_js(const Napi::Object& object) {
   options.poison = get_bool(object, "debug");
   options.decoupled = get_bool(object, "decoupled");
   options.deterministic = get_bool(object, "deterministic");
+  options.count_min = get_whole<uint32_t>(object, "countMin", 0, UINT32_MAX);
+  options.count_max = get_whole<uint32_t>(object, "countMax", 0, UINT32_MAX);
+  options.weight = get_number(object, "weight", 0);
   options.info = get_string(object, "info");
   options.label = get_string(object, "label");
   BatchSettings& batch = options.batch;

@@ -41,7 +41,7 @@ void ModelCore::run_instance(uint32_t index) noexcept {
     uint64_t epoch = 0;
     // Before a batch is formed: until it is the model's turn its requests stay in the queue, where more of them can
     // join and each can still expire.
-    if (share_ != nullptr && work_waits()) turn.take();
+    if (share_ != nullptr && work_waits()) take_place(&turn);
     const Formed formed = try_form(batch, &wake, &epoch);  // model: instance.try_form
     if (formed == Formed::kBatch) {
       if (share_ != nullptr && !turn.has_place()) turn.take();

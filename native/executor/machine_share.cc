@@ -101,13 +101,13 @@ void MachineShare::let_go(int64_t now_ns, const Turn* caller) noexcept {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     turn->charged_ns_ = charged;
     turn->since_ns_ = now_ns;
-    turn->word_.store(1, std::memory_order_release);  // pairs with take()
+    turn->word_.store(1, std::memory_order_release);  // pairs with ask() and wait()
     // It is still there: at its end it gives the place back, and for that it needs the mutex.
     if (turn != caller) futex_wake(&turn->word_);
   }
 }
 
-void MachineShare::Turn::take() noexcept {
+bool MachineShare::Turn::ask() noexcept {
   {
     std::lock_guard lock(share_->mutex_);
     const int64_t now = monotonic_ns();
@@ -123,6 +123,11 @@ void MachineShare::Turn::take() noexcept {
     if (has_place_) schedule.end(member_, charged_ns_, now - since_ns_);
     share_->let_go(now, this);
   }
+  has_place_ = word_.load(std::memory_order_acquire) != 0;
+  return has_place_;
+}
+
+void MachineShare::Turn::wait() noexcept {
   while (word_.load(std::memory_order_acquire) == 0) futex_wait(&word_, 0, INT64_MAX);
   has_place_ = true;
 }
@@ -153,6 +158,17 @@ Status ModelCore::join_share() {
   share_member_ = machine_share().join(options_.weight);
   share_ = &machine_share();
   return Status::ok();
+}
+
+// The thread of an instance, before it forms a batch.
+void ModelCore::take_place(MachineShare::Turn* turn) noexcept {
+  if (turn->ask()) return;
+  // Whoever submitted relies on this instance to lead. It may wait for long, so it leads without forming a batch
+  // before: that leaves the clock of what is queued to the timekeeper. A leader at work may have looked too early.
+  int64_t wake = kNever;
+  uint64_t epoch = 0;
+  if (try_form(nullptr, &wake, &epoch) == Formed::kBusy) request_tick(monotonic_ns() + 200'000);
+  turn->wait();
 }
 
 }  // namespace subten

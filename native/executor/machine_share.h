@@ -75,7 +75,12 @@ class MachineShare {
 
     // Has a place on return. Called again while it has one, it charges what it has used since, and lets others go first
     // whose turn it is: there a thread that always has something to run gives its place up.
-    void take() noexcept;
+    void take() noexcept {
+      if (!ask()) wait();
+    }
+    // The same in two steps, for a thread that has something to do before it waits: true when it has a place at once.
+    bool ask() noexcept;
+    void wait() noexcept;
     // Has no place on return: there is nothing to run.
     void rest() noexcept {
       if (has_place_) give_back();

@@ -237,7 +237,9 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   void shrink(int64_t now_ns) noexcept;
   bool sleep_until_needed(uint32_t index) noexcept;
   void swap_instance(uint32_t index, std::unique_ptr<EngineInstance> instance) noexcept;
+  // machine_share.cc
   Status join_share();
+  void take_place(MachineShare::Turn* turn) noexcept;
   bool work_waits() const noexcept { return !inbox_.empty() || backlog_.load(std::memory_order_relaxed) > 0; }
 
   std::unique_ptr<EngineModel> model_;

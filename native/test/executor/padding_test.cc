@@ -2,7 +2,9 @@
 
 #include "executor/padding.h"
 
+#include <cstdlib>
 #include <mutex>
+#include <random>
 
 #include "test/executor/null_core.h"
 #include "test/executor/scripted_model.h"
@@ -229,6 +231,88 @@ TEST(Padding, models_that_cannot_be_filled_up_are_refused_with_a_way_out) {
   EXPECT_EQ(created(std::move(decoupled), {-1, 64}, DataType::kFp32).code, Code::kNotSupported);
   EXPECT_TRUE(created(deterministic(), {-1, 64}, DataType::kFp32).is_ok());
   EXPECT_EQ(created(deterministic(), {}, DataType::kFp32).code, Code::kConfigInvalid);
+}
+
+// One picture through ONNX Runtime, with so many others in its batch, at a place among them: the bits of its answer.
+std::vector<std::string> answers_among_neighbours(const char* library, bool padded) {
+  EngineOptions engine;
+  engine.model_path = std::string(SUBTEN_SOURCE_DIR) + "/models/digits/1/model.onnx";
+  engine.config_inputs = {{"image", DataType::kFp32, {-1, 1, 8, 8}}};
+  engine.config_outputs = {{"probabilities", DataType::kFp32, {-1, 10}}};
+  engine.max_batch_size = 64;
+  std::unique_ptr<EngineModel> model;
+  Engine* onnxruntime = find_engine("onnxruntime");
+  Status status = onnxruntime->ensure_loaded(library);
+  EXPECT_TRUE(status.is_ok()) << status.message;
+  status = onnxruntime->open(engine, &model);
+  EXPECT_TRUE(status.is_ok()) << status.message;
+  if (!status.is_ok()) return {};
+  CoreOptions options = batching(64);
+  options.deterministic = padded;
+  options.batch.max_queue_delay_ns = 100'000'000;
+  Fixture fixture(std::move(model), std::move(options));
+  Client client(fixture.core);
+  const auto fill = [&](uint32_t slot, uint32_t seed) {
+    std::mt19937 random(seed);
+    auto* row = reinterpret_cast<float*>(fixture.core->slab().data() + fixture.core->home_offset(0) +
+                                         slot * fixture.core->row_bytes(0));
+    for (int i = 0; i < 64; ++i) row[i] = static_cast<float>(random() % 1000) / 1000;
+  };
+  const auto bits = [&](uint32_t record) {
+    const OutputRef* output = client.port->output(record, 0);
+    if (output == nullptr) return std::string("none");
+    return std::string(reinterpret_cast<const char*>(output->data), output->bytes);
+  };
+  std::vector<std::string> answers;
+  std::string message;
+  for (const auto& [count, place] : {std::pair{1u, 0u}, {4u, 0u}, {4u, 3u}, {64u, 0u}, {64u, 31u}, {64u, 63u}}) {
+    uint32_t mine = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      Submission submission;
+      EXPECT_TRUE(client.lease(&submission));
+      if (i == place) mine = submission.slot;
+      fill(submission.slot, i == place ? 7 : 1000 * count + i);
+      EXPECT_EQ(client.port->submit(submission, &message), Code::kOk) << message;
+    }
+    uint32_t seen = 0;
+    for (int tries = 0; seen < count && tries < 5000; ++tries) {
+      const uint32_t taken = client.port->take(64);
+      for (uint32_t i = 0; i < taken; ++i) {
+        const uint32_t record = client.port->taken()[i];
+        const RecordHeader* header = client.port->header(record);
+        EXPECT_EQ(header->batch_rows, count) << "they did not share a batch: nothing was tested";
+        if (header->slot == mine) answers.push_back(bits(record));
+        client.free.emplace_back(header->slot, header->generation + 1);
+      }
+      seen += taken;
+      if (taken == 0) std::this_thread::sleep_for(1ms);
+    }
+    EXPECT_EQ(seen, count);
+    client.port->take(64);  // the slots can be used again
+  }
+  Submission alone;
+  EXPECT_TRUE(client.lease(&alone));
+  fill(alone.slot, 7);
+  EXPECT_EQ(client.port->run_sync(alone, &message), Code::kOk) << message;
+  answers.push_back(bits(client.port->sync_record()));
+  client.close();
+  return answers;
+}
+
+TEST(Padding, a_picture_gets_the_same_bits_from_onnx_runtime_whoever_is_in_its_batch) {
+  const char* library = std::getenv("SUBTEN_ONNXRUNTIME_LIB");
+  if (library == nullptr) GTEST_SKIP() << "SUBTEN_ONNXRUNTIME_LIB names no ONNX Runtime library";
+  const std::vector<std::string> answers = answers_among_neighbours(library, true);
+  ASSERT_EQ(answers.size(), 7u);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    EXPECT_EQ(answers[i].size(), 40u);
+    EXPECT_EQ(answers[i], answers[0]) << "answer " << i;
+  }
+  // Not promised either way: without padding the bits may differ.
+  const std::vector<std::string> without = answers_among_neighbours(library, false);
+  size_t others = 0;
+  for (const std::string& each : without) others += each != without[0] ? 1 : 0;
+  RecordProperty("differ_without_padding", static_cast<int>(others));
 }
 
 TEST(Padding, the_size_of_the_padding_does_not_overflow) {

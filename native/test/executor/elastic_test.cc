@@ -157,6 +157,8 @@ TEST(Elastic, a_load_that_one_instance_carries_gets_no_other) {
   }
   EXPECT_EQ(facts.made, 1);
   client.close();
+  fixture.core.reset();
+  EXPECT_TRUE(fixture.ended());  // before `facts` goes
 }
 
 TEST(Elastic, the_count_of_the_instance_group_is_where_it_begins_if_it_lies_between) {

@@ -234,11 +234,15 @@ TEST(Padding, models_that_cannot_be_filled_up_are_refused_with_a_way_out) {
 }
 
 // One picture through ONNX Runtime, with so many others in its batch, at a place among them: the bits of its answer.
-std::vector<std::string> answers_among_neighbours(const char* library, bool padded) {
+struct Picture {
+  const char* model;
+  TensorSpec input, output;
+};
+std::vector<std::string> answers_among_neighbours(const char* library, const Picture& picture, bool padded) {
   EngineOptions engine;
-  engine.model_path = std::string(SUBTEN_SOURCE_DIR) + "/models/digits/1/model.onnx";
-  engine.config_inputs = {{"image", DataType::kFp32, {-1, 1, 8, 8}}};
-  engine.config_outputs = {{"probabilities", DataType::kFp32, {-1, 10}}};
+  engine.model_path = std::string(SUBTEN_SOURCE_DIR) + "/models/" + picture.model + "/1/model.onnx";
+  engine.config_inputs = {picture.input};
+  engine.config_outputs = {picture.output};
   engine.max_batch_size = 64;
   std::unique_ptr<EngineModel> model;
   Engine* onnxruntime = find_engine("onnxruntime");
@@ -302,17 +306,22 @@ std::vector<std::string> answers_among_neighbours(const char* library, bool padd
 TEST(Padding, a_picture_gets_the_same_bits_from_onnx_runtime_whoever_is_in_its_batch) {
   const char* library = std::getenv("SUBTEN_ONNXRUNTIME_LIB");
   if (library == nullptr) GTEST_SKIP() << "SUBTEN_ONNXRUNTIME_LIB names no ONNX Runtime library";
-  const std::vector<std::string> answers = answers_among_neighbours(library, true);
-  ASSERT_EQ(answers.size(), 7u);
-  for (size_t i = 0; i < answers.size(); ++i) {
-    EXPECT_EQ(answers[i].size(), 40u);
-    EXPECT_EQ(answers[i], answers[0]) << "answer " << i;
+  const Picture pictures[] = {
+      {"digits", {"image", DataType::kFp32, {-1, 1, 8, 8}}, {"probabilities", DataType::kFp32, {-1, 10}}},
+      {"mlp", {"input", DataType::kFp32, {-1, 64}}, {"output", DataType::kFp32, {-1, 8}}}};
+  for (const Picture& picture : pictures) {
+    const std::vector<std::string> answers = answers_among_neighbours(library, picture, true);
+    ASSERT_EQ(answers.size(), 7u);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      EXPECT_EQ(answers[i].size(), 4u * static_cast<size_t>(picture.output.shape[1]));
+      EXPECT_EQ(answers[i], answers[0]) << picture.model << ", answer " << i;
+    }
+    // Not promised either way, so not asked for: without padding the bits may differ.
+    const std::vector<std::string> without = answers_among_neighbours(library, picture, false);
+    size_t others = 0;
+    for (const std::string& each : without) others += each != without[0] ? 1 : 0;
+    RecordProperty(std::string("differ_without_padding_") + picture.model, static_cast<int>(others));
   }
-  // Not promised either way: without padding the bits may differ.
-  const std::vector<std::string> without = answers_among_neighbours(library, false);
-  size_t others = 0;
-  for (const std::string& each : without) others += each != without[0] ? 1 : 0;
-  RecordProperty("differ_without_padding", static_cast<int>(others));
 }
 
 TEST(Padding, the_size_of_the_padding_does_not_overflow) {

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "metrics/clock.h"
+#include "queue/parking.h"
 #include "test/executor/null_core.h"
 
 namespace subten {
@@ -16,7 +17,7 @@ constexpr int64_t kMs = 1'000'000;
 // What a model knows of its engine instances.
 struct Facts {
   std::atomic<int> made{0}, live{0}, most_live{0}, running{0}, most_running{0};
-  std::atomic<int> allowed{1000};  // instances that can be made
+  std::atomic<int> allowed{1 << 20};  // instances that can be made
   std::atomic<int64_t> run_us{0};
 };
 void raise_to(std::atomic<int>& most, int value) {
@@ -319,6 +320,36 @@ TEST_P(Restless, the_last_port_ends_the_core_whatever_its_instances_are_doing) {
     fixture.core.reset();
     ASSERT_TRUE(fixture.ended()) << "round " << round;
   }
+}
+
+TEST(Elastic, whoever_parks_knows_whether_somebody_relies_on_it) {
+  Parking parking;
+  parking.prepare(3);
+  EXPECT_TRUE(parking.wake_one());
+  EXPECT_TRUE(parking.wait(3, monotonic_ns())) << "chosen, though its time is up as well";
+  parking.prepare(3);
+  EXPECT_FALSE(parking.wait(3, monotonic_ns()));
+  EXPECT_FALSE(parking.any());
+}
+
+TEST(Elastic, a_request_that_comes_as_an_instance_goes_is_not_lost) {
+  Facts facts;
+  facts.run_us = 20;
+  Fixture fixture(std::make_unique<SleepyModel>(&facts), from_to(1, 2, 100'000));
+  Client client(fixture.core);
+  std::mt19937 random(1);
+  for (int round = 0; round < 1500; ++round) {
+    for (int i = 0; i < 16; ++i) ASSERT_EQ(client.submit(1, {}), Code::kOk);  // the second one comes
+    ASSERT_EQ(client.drain(5000ms, 16).size(), 16u);
+    const int64_t until = monotonic_ns() + random() % 150'000;
+    while (monotonic_ns() < until) pause_cpu();
+    ASSERT_EQ(client.submit(1, {}), Code::kOk);  // about when it goes
+    ASSERT_EQ(client.drain(5000ms).size(), 1u) << "lost in round " << round;
+  }
+  EXPECT_GT(facts.made, 10);
+  client.close();
+  fixture.core.reset();
+  EXPECT_TRUE(fixture.ended());
 }
 
 INSTANTIATE_TEST_SUITE_P(Elastic, Restless, testing::Values("sync", "async"));

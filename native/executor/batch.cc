@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "executor/model_core.h"
+#include "executor/padding.h"
 #include "executor/port.h"
 #include "executor/process_state.h"
 #include "metrics/clock.h"
@@ -65,6 +66,7 @@ void Batch::add(uint32_t slot, uint32_t rows) noexcept {
 
 bool Batch::gather() noexcept {
   const size_t inputs = inputs_.size();
+  engine_rows_ = core_->options().deterministic ? core_->options().batch.batch_capacity() : total_rows_;
   for (size_t request = 0; request < slots_.size(); ++request) {
     for (size_t index = 0; index < inputs; ++index) {
       present_[request * inputs + index] =
@@ -80,6 +82,7 @@ bool Batch::gather() noexcept {
   }
   for (size_t index = 0; index < inputs; ++index) {
     if (!gather_input(index)) return false;
+    if (engine_rows_ != total_rows_ && !pad_input(index)) return false;
   }
   return true;
 }
@@ -121,9 +124,12 @@ bool Batch::gather_input(size_t index) noexcept {
   if (neighbours) return true;
   in_place_ = false;
   MappedArray<std::byte>& staging = staging_[index];
-  if (staging.size() < whole.bytes) {
+  // Room for the rows that pad_input() adds as well.
+  uint64_t needed = whole.bytes;
+  if (engine_rows_ != total_rows_ && !padded_bytes(whole.bytes, total_rows_, engine_rows_, &needed)) return false;
+  if (staging.size() < needed) {
     const uint64_t most = core_->row_bytes(index) * core_->options().batch.batch_capacity();
-    if (!staging.map(std::max(whole.bytes, most))) return false;
+    if (!staging.map(std::max(needed, most))) return false;
   }
   std::byte* to = staging.data();
   for (size_t request = 0; request < slots_.size(); ++request) {
@@ -132,6 +138,26 @@ bool Batch::gather_input(size_t index) noexcept {
     to += tensor.bytes;
   }
   whole.data = staging.data();
+  return true;
+}
+
+// Fills the input up with rows of zeros. Where the requests were neighbours their rows are not in the staging memory
+// yet.
+bool Batch::pad_input(size_t index) noexcept {
+  BatchTensor& whole = inputs_[index];
+  if (!whole.present) return true;
+  MappedArray<std::byte>& staging = staging_[index];
+  uint64_t padded = 0;
+  if (!padded_bytes(whole.bytes, total_rows_, engine_rows_, &padded)) return false;
+  if (whole.data != staging.data()) {
+    in_place_ = false;
+    if (staging.size() < padded && !staging.map(padded)) return false;
+    std::memcpy(staging.data(), whole.data, whole.bytes);
+    whole.data = staging.data();
+  }
+  std::memset(staging.data() + whole.bytes, 0, padded - whole.bytes);
+  whole.bytes = padded;
+  whole.shape[0] = engine_rows_;
   return true;
 }
 
@@ -149,7 +175,7 @@ void Batch::run() noexcept {
     done(Status::quiet(Code::kOutOfMemory, "no memory to gather the inputs of a batch"));
   } else {
     start_ns_ = monotonic_ns();
-    instance_->execute({total_rows_, std::span<const RequestView>(views_.data(), slots_.size()), inputs_}, this);
+    instance_->execute({engine_rows_, std::span<const RequestView>(views_.data(), slots_.size()), inputs_}, this);
   }
 }
 
@@ -331,12 +357,12 @@ Status Batch::check_outputs() noexcept {
   for (size_t index = 0; index < outputs_.size(); ++index) {
     const Output& output = outputs_[index];
     if (!output.set()) continue;
-    if (output.rank == 0 || output.shape[0] != static_cast<int64_t>(total_rows_)) {
+    if (output.rank == 0 || output.shape[0] != static_cast<int64_t>(engine_rows_)) {
       try {
         return Status::error(Code::kEngineFailed,
                              "output '" + core_->spec().outputs[index].name + "' has " +
                                  (output.rank == 0 ? std::string("no") : std::to_string(output.shape[0])) +
-                                 " rows for a batch of " + std::to_string(total_rows_) +
+                                 " rows for a batch of " + std::to_string(engine_rows_) +
                                  "; set max_batch_size: 0 if the model does not batch");
       } catch (...) {
         return Status::quiet(Code::kEngineFailed, "");
@@ -461,7 +487,7 @@ void Batch::write_output(Port* port, uint32_t record, size_t request, size_t ind
   uint64_t bytes = output.bytes;
   out->rank = output.rank;
   for (uint32_t i = 0; i < output.rank; ++i) out->shape[i] = static_cast<double>(output.shape[i]);
-  if (!is_own && slots_.size() > 1) {
+  if (!is_own && (slots_.size() > 1 || engine_rows_ != total_rows_)) {
     const uint64_t rows = rows_[request];
     if (core_->spec().outputs[index].type == DataType::kBytes) {
       uint64_t elements = 0;
@@ -478,7 +504,7 @@ void Batch::write_output(Port* port, uint32_t record, size_t request, size_t ind
       data = skip(data, elements * first_row);
       bytes = static_cast<uint64_t>(skip(data, elements * rows) - data);
     } else {
-      const uint64_t row_bytes = output.bytes / total_rows_;
+      const uint64_t row_bytes = output.bytes / engine_rows_;
       data += row_bytes * first_row;
       bytes = row_bytes * rows;
     }

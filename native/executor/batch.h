@@ -53,7 +53,9 @@ class Batch final : public BatchCompletion {
   // The instance has nothing of the batch to do any more: what its thread uses is counted from about here.
   void rest() noexcept;
   uint32_t request_count() const noexcept { return static_cast<uint32_t>(slots_.size()); }
+  // Null while the place of this batch is not in use, see elastic.h.
   EngineInstance* instance() noexcept { return instance_.get(); }
+  void swap_instance(std::unique_ptr<EngineInstance>* instance) noexcept { instance_.swap(*instance); }
 
   // BatchCompletion
   void* allocate(size_t index, std::span<const int64_t> shape, uint64_t bytes) noexcept override;
@@ -100,6 +102,7 @@ class Batch final : public BatchCompletion {
 
   bool gather() noexcept;
   bool gather_input(size_t index) noexcept;
+  bool pad_input(size_t index) noexcept;
   void* allocate_output(Output* output, std::span<const int64_t> shape, uint64_t bytes) noexcept;
   Status adopt_output(Output* output, std::span<const int64_t> shape, BufferHandle buffer) noexcept;
   void drop(Output* output) noexcept;
@@ -133,6 +136,7 @@ class Batch final : public BatchCompletion {
   Status status_;
   SharedMessage* message_ = nullptr;  // of status_, shared by the requests
   uint32_t total_rows_ = 0;
+  uint32_t engine_rows_ = 0;  // what the engine sees: more than total_rows_ where the batch is filled up, see padding.h
   BatchReason reason_ = BatchReason::kIdle;
   uint64_t ticket_ = 0;
   uint32_t shape_class_ = 0;

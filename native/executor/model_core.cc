@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "executor/padding.h"
 #include "executor/process_state.h"
 #include "metrics/clock.h"
 
@@ -54,6 +55,7 @@ Status ModelCore::start_threads() {
     } catch (...) {
       // With one thread the model works, only less of it at a time.
       if (index == 0) return Status::quiet(Code::kOutOfMemory, "the system refused a thread for the model");
+      if (elastic_ != nullptr) elastic_->limit(index);
       break;
     }
   }
@@ -82,10 +84,15 @@ Status ModelCore::check_options() {
 }
 
 Status ModelCore::prepare() {
-  Status status = check_options();
+  uint32_t begin = 0;
+  Status status = prepare_counts(&begin);
+  if (status.is_ok()) status = check_options();
+  if (status.is_ok()) status = join_share();
   if (!status.is_ok()) return status;
   const ModelSpec& spec = model_->spec();
   input_count_ = spec.inputs.size();
+  if (options_.deterministic) status = check_padding(spec, options_);
+  if (!status.is_ok()) return status;
   if (spec.inputs.size() > kMaxTensors || spec.outputs.size() > kMaxTensors) {
     return Status::error(Code::kNotSupported, "a model may have at most 64 inputs and 64 outputs");
   }
@@ -155,24 +162,13 @@ Status ModelCore::prepare() {
   status = model_->use_memory(slab_->data(), slab_->size());
   if (!status.is_ok()) return status;
 
-  for (uint32_t index = 0; index < options_.instances; ++index) {
-    std::unique_ptr<EngineInstance> instance;
-    status = model_->create_instance(&instance);
-    if (!status.is_ok()) return status;
-    batches_.push_back(std::make_unique<Batch>(this, index, std::move(instance)));
-  }
-  order_waiting_.resize(options_.instances, nullptr);
-  if (model_->completion() == Completion::kAsync) {
-    for (uint32_t index = 0; index < options_.instances; ++index) {
-      free_instances_[index / 64].fetch_or(uint64_t{1} << (index % 64), std::memory_order_relaxed);
-    }
-  }
-  return Status::ok();
+  return create_instances(begin);
 }
 
 ModelCore::~ModelCore() {
   process_state().timekeeper.remove(this);
   process_state().host.remove(&flight_);
+  if (share_ != nullptr) share_->leave(share_member_);
   if (!share_id_.empty()) process_state().registry.remove(share_id_);
   ports_.clear();
   batches_.clear();
@@ -263,6 +259,7 @@ void ModelCore::port_closed() noexcept {
   hand_over();
   reap_ports();
   if (last) parking_.wake_all();  // model: port_closed.wake_all
+  if (last && elastic_ != nullptr) elastic_->wake_all();
 }
 
 // Forgets the closed ports that no native thread uses any more.
@@ -502,7 +499,12 @@ void ModelCore::cancelled_in_queue(uint32_t level) noexcept {
 }
 
 void ModelCore::cancelled_in_run() noexcept {
-  for (const auto& batch : batches_) terminate_if_abandoned(batch->instance(), *batch);
+  // An engine instance that goes meanwhile must not be looked at.
+  std::unique_lock<std::mutex> lock;
+  if (elastic_ != nullptr) lock = std::unique_lock(elastic_->instances());
+  for (const auto& batch : batches_) {
+    if (batch->instance() != nullptr) terminate_if_abandoned(batch->instance(), *batch);
+  }
 }
 
 // Leader: compacts the queue.
@@ -696,6 +698,7 @@ ModelCore::Formed ModelCore::try_form(Batch* batch, int64_t* wake_ns, uint64_t* 
   *epoch = epoch_.fetch_add(1, std::memory_order_seq_cst) + 1;  // model: core.publish
   token_.unlock();
   if ((formed || batch == nullptr) && expiry != kNever) request_tick(expiry);
+  if (formed && elastic_ != nullptr) note_backlog(now);
   // Work that this leader leaves behind is for another instance, if one is idle. An instance that formed nothing looks
   // after the backlog itself: it is a batch that waits.
   if (batch == nullptr) {  // model: try_form.hand_over
@@ -779,6 +782,7 @@ void ModelCore::pump_all() noexcept {
     uint64_t epoch = 0;
     const Formed formed = try_form(batches_[index].get(), &wake, &epoch);
     if (formed == Formed::kBatch) {
+      if (elastic_ != nullptr) elastic_->used(index, monotonic_ns());
       enter();
       batches_[index]->run();  // model: pump.run
       continue;
@@ -806,7 +810,10 @@ int64_t ModelCore::tick(int64_t now_ns) noexcept {
   // A leader at work looks at the clock itself, but perhaps read it too early: come again soon.
   // model: tick.try_form, tick.busy
   if (try_form(nullptr, &wake, &epoch) == Formed::kBusy) request_tick(now_ns + 200'000);
-  if (model_->completion() == Completion::kAsync) pump();  // model: tick.pump
+  if (model_->completion() == Completion::kAsync) {
+    pump();  // model: tick.pump
+    if (elastic_ != nullptr && elastic_->above_least()) shrink(now_ns);
+  }
   return due_ns_.load(std::memory_order_seq_cst);
 }
 

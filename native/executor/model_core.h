@@ -13,6 +13,8 @@
 
 #include "engines/engine.h"
 #include "executor/batch.h"
+#include "executor/elastic.h"
+#include "executor/machine_share.h"
 #include "executor/port.h"
 #include "flight/flight_recorder.h"
 #include "memory/mapped_array.h"
@@ -38,15 +40,20 @@ enum class WakeMode : uint8_t { kAuto = 0, kLatency, kPowersave };
 struct CoreOptions {
   BatchSettings batch;
   uint32_t instances = 1;
+  uint32_t count_min = 0;  // instances that are active at least and at most, see elastic.h; 0: not given
+  uint32_t count_max = 0;
+  int64_t idle_instance_ns = 10'000'000'000;  // an instance above count_min that had nothing to do for so long goes
+  double weight = 0;                          // share of the processors, see machine_share.h; 0: takes no part
   WakeMode wake = WakeMode::kAuto;
   uint64_t memory_bytes = uint64_t{64} << 20;
   uint32_t max_queue_size = 4096;
   int64_t slow_limit_ns = 0;  // see FlightRecorder::set_limit()
   bool poison = false;        // debug: fill released memory with 0xDB
   bool decoupled = false;
-  std::string latency_table;  // with an slo: what was learned before, see LatencyModel::seed()
-  std::string info;           // JSON that attach() hands to other environments
-  std::string label;          // model and engine, for notes to people
+  std::string latency_table;   // with an slo: what was learned before, see LatencyModel::seed()
+  bool deterministic = false;  // see padding.h
+  std::string info;            // JSON that attach() hands to other environments
+  std::string label;           // model and engine, for notes to people
 };
 
 // One input of a request that does not use its home row.
@@ -157,6 +164,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
     int64_t since_ns = 0;
   };
   Running running() const noexcept;
+  // Instances that may run now.
+  uint32_t active_instances() const noexcept { return elastic_ != nullptr ? elastic_->active() : options_.instances; }
   FlightRecorder& flight() noexcept { return flight_; }
   // What instances did between submit and dispatch of a request, and what its batch was: fills that part of it in.
   void add_neighbours(uint64_t batch, SlowRequest* request) const noexcept;
@@ -229,6 +238,7 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   void expire(int64_t now_ns) noexcept;
   void end_expired(uint32_t slot, int64_t now_ns) noexcept;
   Status prepare_slo();
+  void tell_instances() noexcept;
   void wait_for_more(int64_t wake_ns, uint32_t rows_wanted) noexcept;
   void begin_batch(Batch* batch, int64_t now_ns) noexcept;
   void take_into(Batch* batch, uint32_t slot) noexcept;
@@ -245,6 +255,18 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   Status start_threads();
   void pump_all() noexcept;
   uint32_t claim_instance() noexcept;
+  // elastic.cc
+  Status prepare_counts(uint32_t* begin);
+  Status create_instances(uint32_t begin);
+  void tell_of_failure(const Status& status) const noexcept;
+  void note_backlog(int64_t now_ns) noexcept;
+  void shrink(int64_t now_ns) noexcept;
+  bool sleep_until_needed(uint32_t index) noexcept;
+  void swap_instance(uint32_t index, std::unique_ptr<EngineInstance> instance) noexcept;
+  // machine_share.cc
+  Status join_share();
+  void take_place(MachineShare::Turn* turn) noexcept;
+  bool work_waits() const noexcept { return !inbox_.empty() || backlog_.load(std::memory_order_relaxed) > 0; }
 
   std::unique_ptr<EngineModel> model_;
   CoreOptions options_;
@@ -283,6 +305,9 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   std::array<std::atomic<uint64_t>, kMostAsyncInstances / 64> free_instances_{};
   std::atomic<uint32_t> inside_{0};  // see enter()
   std::atomic<bool> stopping_{false};
+  std::unique_ptr<Elastic> elastic_;  // where the number of instances changes
+  MachineShare* share_ = nullptr;     // where the model has a weight
+  uint32_t share_member_ = 0;
 
   std::mutex order_mutex_;  // preserve_ordering only
   uint64_t order_next_ = 0;

@@ -57,7 +57,7 @@ void ModelCore::add_neighbours(uint64_t batch, SlowRequest* request) const noexc
            .instance = each->index()});
   }
   // Time in which all instances were busy, supposing that they are loaded alike.
-  request->behind_ns = std::clamp<int64_t>(busy / options_.instances, 0,
+  request->behind_ns = std::clamp<int64_t>(busy / std::max<uint32_t>(1, active_instances()), 0,
                                            std::max<int64_t>(0, request->dispatch_ns - request->submit_ns));
 }
 

@@ -107,6 +107,10 @@ CoreOptions core_options_from_js(const Napi::Object& object) {
       get_number(object, "slowLimitUs", 0) < 0 ? -1 : get_whole<int64_t>(object, "slowLimitUs", 0, INT64_MAX, 1000);
   options.poison = get_bool(object, "debug");
   options.decoupled = get_bool(object, "decoupled");
+  options.deterministic = get_bool(object, "deterministic");
+  options.count_min = get_whole<uint32_t>(object, "countMin", 0, UINT32_MAX);
+  options.count_max = get_whole<uint32_t>(object, "countMax", 0, UINT32_MAX);
+  options.weight = get_number(object, "weight", 0);
   options.info = get_string(object, "info");
   options.label = get_string(object, "label");
   BatchSettings& batch = options.batch;

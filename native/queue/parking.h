@@ -48,10 +48,11 @@ class Parking {
     parked_.fetch_or(bit(place), std::memory_order_seq_cst);  // model: parking.prepare
   }
 
-  // Sleeps until woken or until `until_ns`. On return the bit is clear.
-  void wait(uint32_t place, int64_t until_ns) noexcept {
+  // Sleeps until woken or until `until_ns`. On return the bit is clear. False: no waker had cleared it, so nobody
+  // relies on this instance to look.
+  bool wait(uint32_t place, int64_t until_ns) noexcept {
     futex_wait(&places_[place].word, 0, until_ns);  // model: parking.wait, parking.wait.timer
-    cancel(place);
+    return (parked_.fetch_and(~bit(place), std::memory_order_acq_rel) & bit(place)) == 0;
   }
 
   // model: parking.cancel

@@ -26,14 +26,14 @@ bool Admission::initialise(int64_t target_ns, uint32_t batch_capacity, uint32_t 
 
 int64_t Admission::first_free_ns(int64_t now_ns, uint32_t except) const noexcept {
   int64_t first = INT64_MAX;
-  const uint32_t active = std::min(instances_, active_.load(std::memory_order_relaxed));
-  for (uint32_t i = 0; i < active; ++i) {
-    if (i == except) continue;
+  for (uint32_t i = 0; i < instances_; ++i) {
+    if (i == except || is_away(i)) continue;
     const int64_t until = busy_until_[i].load(std::memory_order_relaxed);
     if (until == 0) return now_ns;
     // What has taken longer than it should by so much is expected to take as much again.
     first = std::min(first, until >= now_ns ? until : now_ns + (now_ns - until));
   }
+  if (first == INT64_MAX && except == UINT32_MAX) return now_ns;  // all of them change just now
   return first;
 }
 

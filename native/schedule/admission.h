@@ -21,6 +21,7 @@ class Admission {
   static constexpr uint32_t kBuckets = 64;  // of an eighth of the target: eight targets ahead
   static constexpr uint8_t kFar = kBuckets;
   static constexpr uint8_t kNone = 255;
+  static constexpr int64_t kAway = INT64_MAX;
 
   // `latency` must outlive this. False without memory.
   bool initialise(int64_t target_ns, uint32_t batch_capacity, uint32_t instances, const LatencyModel* latency) noexcept;
@@ -44,6 +45,11 @@ class Admission {
   // Leader: `instance` runs a batch that should end at `until_ns`. Any thread: it has ended.
   void runs(uint32_t instance, int64_t until_ns) noexcept {
     busy_until_[instance].store(until_ns, std::memory_order_relaxed);
+  }
+  // It is not in use, or it was not until now.
+  void goes_away(uint32_t instance) noexcept { runs(instance, kAway); }
+  bool is_away(uint32_t instance) const noexcept {
+    return busy_until_[instance].load(std::memory_order_relaxed) == kAway;
   }
   void rests(uint32_t instance) noexcept { busy_until_[instance].store(0, std::memory_order_relaxed); }
   // When the first instance but `except` is free: `now_ns` where one is idle, INT64_MAX where there is no other.

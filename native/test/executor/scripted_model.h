@@ -14,12 +14,12 @@ namespace subten {
 
 using Run = std::function<void(const BatchView&, BatchCompletion*)>;
 
-// FP32 [-1, 64] in and out.
+// FP32 in and out, [-1, 64] unless a test wants another shape.
 class ScriptedModel final : public EngineModel {
  public:
-  explicit ScriptedModel(Run run) : run_(std::move(run)) {
-    spec_.inputs = {{"input", DataType::kFp32, {-1, 64}}};
-    spec_.outputs = {{"output", DataType::kFp32, {-1, 64}}};
+  explicit ScriptedModel(Run run, Shape shape = {-1, 64}) : run_(std::move(run)) {
+    spec_.inputs = {{"input", DataType::kFp32, shape}};
+    spec_.outputs = {{"output", DataType::kFp32, shape}};
   }
   const ModelSpec& spec() const noexcept override { return spec_; }
   Completion completion() const noexcept override { return Completion::kSync; }

@@ -68,66 +68,71 @@ void LatencyModel::put(Cell* cell, int64_t latency_ns) noexcept {
 
 void LatencyModel::observe(uint32_t shape, uint32_t rows, int64_t latency_ns) noexcept {
   if (shape >= classes_ || rows == 0) return;
-  put(&cell_values_[shape * cells_ + cell_of(std::min(rows, capacity_))], latency_ns);
-  ++observations_;
+  Cell& cell = cell_values_[shape * cells_ + cell_of(std::min(rows, capacity_))];
+  put(&cell, latency_ns);
+  cell.last = ++observations_;
   publish(shape);
 }
 
-LatencyEstimate LatencyModel::estimate(uint32_t shape, uint32_t rows) const noexcept {
-  if (shape >= classes_) return {};
-  const uint32_t own = cell_of(std::clamp<uint32_t>(rows, 1, capacity_));
-  for (uint32_t cell = own; cell < cells_; ++cell) {
-    const Cell& seen = cell_at(shape, cell);
-    if (seen.count > 0) {
-      return {seen.typical, seen.high, seen.count, cell == own ? Basis::kMeasured : Basis::kBetween};
-    }
-  }
-  for (uint32_t cell = own; cell-- > 0;) {
-    const Cell& seen = cell_at(shape, cell);
-    if (seen.count == 0) continue;
-    const uint32_t largest = std::min(rows_of(cell), capacity_);
-    const int64_t runs = (rows + largest - 1) / largest;
-    return {seen.typical * runs, seen.high * runs, seen.count, Basis::kBeyond};
-  }
-  return {};
+// The next cell with samples after `cell`, or cells_.
+uint32_t LatencyModel::seen_above(uint32_t shape, uint32_t cell) const noexcept {
+  do {
+    ++cell;
+  } while (cell < cells_ && cell_at(shape, cell).count == 0);
+  return cell;
 }
 
-// What a size takes also bounds the larger ones from below: noise in the cells must not make a larger batch look
-// quicker than a smaller one.
+LatencyEstimate LatencyModel::estimate(uint32_t shape, uint32_t rows) const noexcept {
+  if (shape >= classes_ || !known(shape)) return {};
+  const uint32_t own = cell_of(std::clamp<uint32_t>(rows, 1, capacity_));
+  const Cell& seen = cell_at(shape, own);
+  if (seen.count > 0) return {seen.typical, seen.high, seen.count, Basis::kMeasured};
+  const Values values = published(shape, rows);
+  return {values.typical, values.high, 0, seen_above(shape, own) < cells_ ? Basis::kBetween : Basis::kBeyond};
+}
+
 void LatencyModel::publish(uint32_t shape) noexcept {
-  uint32_t largest = cells_;  // cell of the largest size that was seen
-  while (largest > 0 && cell_at(shape, largest - 1).count == 0) --largest;
-  if (largest-- == 0) return;
-  int64_t least_typical = 0, least_high = 0;
   double best = 0;
   uint32_t best_rows = 1;
-  uint32_t seen = 0;  // the next cell with samples, at or after the current one
+  Values least{0, 0};                        // larger sizes take no less
+  Values below{0, 0};                        // what the last size that was seen takes, with its own rows and age
+  uint32_t below_rows = 0;
+  uint64_t below_last = 0;
+  uint32_t above = seen_above(shape, UINT32_MAX);
   for (uint32_t cell = 0; cell < cells_; ++cell) {
     const uint32_t rows = std::min(rows_of(cell), capacity_);
-    int64_t runs = 1;
-    if (cell > largest) {
-      seen = largest;
-      const uint32_t most = std::min(rows_of(largest), capacity_);
-      runs = (rows + most - 1) / most;
-    } else if (seen < cell || cell == 0) {
-      seen = cell;
-      while (cell_at(shape, seen).count == 0) ++seen;
+    const Cell& own = cell_at(shape, cell);
+    const bool seen = own.count > 0;
+    if (seen) above = seen_above(shape, cell);
+    Values values{INT64_MAX, INT64_MAX};
+    if (seen) values = {own.typical, own.high};
+    if (above < cells_) {
+      const Cell& larger = cell_at(shape, above);
+      if (!seen || larger.last > own.last + kStale) {
+        values = {std::min(values.typical, larger.typical), std::min(values.high, larger.high)};
+      }
     }
-    const Cell& from = cell_at(shape, seen);
-    const int64_t typical = std::max(least_typical, from.typical * runs);
-    const int64_t high = std::max({least_high, from.high * runs, typical});
+    if (below_rows > 0 && (!seen || below_last > own.last + kStale)) {
+      const double times = static_cast<double>(rows) / below_rows;
+      values = {std::min(values.typical, static_cast<int64_t>(static_cast<double>(below.typical) * times)),
+                std::min(values.high, static_cast<int64_t>(static_cast<double>(below.high) * times))};
+    }
+    if (values.typical == INT64_MAX) return;  // nothing was seen yet
+    values.typical = std::max(values.typical, least.typical);
+    values.high = std::max({values.high, least.high, values.typical});
     Published& to = published_[shape * cells_ + cell];
-    to.typical.store(typical, std::memory_order_relaxed);
-    to.high.store(high, std::memory_order_relaxed);
-    if (seen != cell) continue;
-    // A few batches of a small size, slow for being the first, must not hide what larger ones have shown.
-    if (from.count >= kSeedSamples) {
-      least_typical = typical;
-      least_high = high;
-    }
+    to.typical.store(values.typical, std::memory_order_relaxed);
+    to.high.store(values.high, std::memory_order_relaxed);
+    if (!seen) continue;
+    below = values;
+    below_rows = rows;
+    below_last = own.last;
+    // What a size takes bounds the larger ones from below: noise must not make a larger batch look quicker. But a few
+    // batches of a small size, slow for being the first, must not hide what larger ones have shown.
+    if (own.count >= kSeedSamples) least = values;
     // Only what was seen can be the best: a value that is taken from another size says nothing of the rate.
-    if (rows / static_cast<double>(typical) > best * 1.001) {
-      best = rows / static_cast<double>(typical);
+    if (rows / static_cast<double>(values.typical) > best * 1.001) {
+      best = rows / static_cast<double>(values.typical);
       best_rows = rows;
     }
   }

@@ -64,8 +64,18 @@ class Admission {
   uint32_t level_index(uint32_t level) const noexcept { return level > kLevels ? kLevels - 1 : level - 1; }
   uint8_t bucket_of(int64_t due_ns, int64_t now_ns) const noexcept;
   Ahead look(uint32_t level, uint8_t bucket, int64_t now_ns) const noexcept;
-  bool pushes_out(uint32_t level, uint32_t rows, uint8_t bucket, uint64_t before, int64_t free_ns, double rate,
-                  int64_t now_ns) const noexcept;
+  // How full batches follow one another.
+  struct Pace {
+    int64_t free_ns;  // when the first of them starts
+    int64_t step_ns;  // from one to the next
+    int64_t high_ns;  // what one takes
+    double rows;      // in one
+    // When the batch starts that has the row with so many before it.
+    int64_t start_ns(uint64_t before) const noexcept {
+      return free_ns + static_cast<int64_t>(static_cast<double>(before) / rows) * step_ns;
+    }
+  };
+  bool pushes_out(uint32_t level, uint8_t bucket, uint64_t sum, const Pace& pace, int64_t now_ns) const noexcept;
 
   struct alignas(64) Level {
     std::array<std::atomic<uint32_t>, kBuckets + 1> rows{};

@@ -21,6 +21,7 @@ bool Admission::initialise(int64_t target_ns, uint32_t batch_capacity, uint32_t 
   latency_ = latency;
   busy_until_.reset(new (std::nothrow) std::atomic<int64_t>[instances]());
   active_.store(instances, std::memory_order_relaxed);
+  fill_.store(capacity_, std::memory_order_relaxed);
   return busy_until_ != nullptr;
 }
 
@@ -84,7 +85,10 @@ Admission::Verdict Admission::admit(uint32_t level_number, uint32_t rows, int64_
     const Ahead ahead = look(level, verdict.bucket, now_ns);
     const uint32_t active = std::max<uint32_t>(1, active_.load(std::memory_order_relaxed));
     const int64_t free = first_free_ns(now_ns);
-    const Pace pace{free, latency_->typical_ns(shape_class, capacity_) / active, latency_->high_ns(shape_class, capacity_), static_cast<double>(capacity_)};
+    // What comes meanwhile with a higher priority goes first.
+    const double left = 1 - levels_[level].share_above.load(std::memory_order_relaxed);
+    const Pace pace{free, static_cast<double>(latency_->typical_ns(shape_class, capacity_)) / (active * left),
+                    latency_->high_ns(shape_class, capacity_), fill_.load(std::memory_order_relaxed)};
     const int64_t start = pace.start_ns(ahead.before);
     // Its batch has those before it that fill none, and who joins until it starts.
     const double coming = arrival_rate_.load(std::memory_order_relaxed) * static_cast<double>(start - now_ns) / active;
@@ -108,6 +112,7 @@ Admission::Verdict Admission::admit(uint32_t level_number, uint32_t rows, int64_
     }
   }
   levels_[level].rows[verdict.bucket].fetch_add(rows, std::memory_order_relaxed);
+  levels_[level].admitted_rows.fetch_add(rows, std::memory_order_relaxed);
   admitted_.fetch_add(1, std::memory_order_relaxed);
   return verdict;
 }

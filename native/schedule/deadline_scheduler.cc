@@ -10,12 +10,15 @@ bool DeadlineScheduler::initialise(uint32_t shape_classes, std::string_view seed
     slots_.reserve(window_requests());
     candidates_.reserve(window_requests());
     passed_by_.assign(settings_->levels.size() + 1, 0);
+    level_rates_.assign(Admission::kLevels + 1, 0);
+    level_rows_.assign(Admission::kLevels + 1, 0);
   } catch (...) {
     return false;
   }
   rate_window_ns_ = std::clamp(5.0 * static_cast<double>(settings_->slo.target_ns), 2e7, 5e8);
   const uint32_t capacity = settings_->dynamic ? settings_->batch_capacity() : 1;
   policy_ = DeadlinePolicy(capacity, &latency_);
+  fill_ = capacity;
   if (!latency_.initialise(settings_->batch_capacity(), shape_classes)) return false;
   latency_.seed(seed);
   return admission_.initialise(settings_->slo.target_ns, capacity, instances_, &latency_);
@@ -38,22 +41,48 @@ uint32_t DeadlineScheduler::lead_level(const RequestQueue& queue) const noexcept
   return 0;
 }
 
+// What the priorities above each level take of the instances' time: lower ones drain by so much more slowly.
+void DeadlineScheduler::measure_levels(int64_t now_ns, double best_rate) noexcept {
+  const double passed = static_cast<double>(now_ns - levels_ns_);
+  if (passed < rate_window_ns_ / 8) return;
+  levels_ns_ = now_ns;
+  const double weight = 1 - std::exp(-passed / rate_window_ns_);
+  double above = 0;
+  for (uint32_t level = 1; level <= std::min<size_t>(settings_->levels.size(), Admission::kLevels); ++level) {
+    // Of kPassedBy + 1 batches one is theirs in any case.
+    const double share = best_rate > 0 ? std::min(above / best_rate, kPassedBy / (kPassedBy + 1.0)) : 0;
+    admission_.publish_share_above(level, share);
+    const uint64_t rows = admission_.admitted_rows(level);
+    level_rates_[level] += weight * (static_cast<double>(rows - level_rows_[level]) / passed - level_rates_[level]);
+    level_rows_[level] = rows;
+    above += level_rates_[level];
+  }
+}
+
 Plan DeadlineScheduler::decide(uint32_t instance, int64_t now_ns, uint32_t shape_class) noexcept {
   const double rate = arrival_rate(now_ns);
   const uint32_t active = admission_.active();
+  const double best_rate = latency_.best_rate(shape_class) * active;
   admission_.publish(active, rate);
-  return policy_.decide({.now_ns = now_ns,
-                         .shape_class = shape_class,
-                         .closed = closed_,
-                         .other_free_ns = admission_.first_free_ns(now_ns, instance),
-                         .arrival_rate = rate,
-                         .best_rate = latency_.best_rate(shape_class) * active,
-                         .target_ns = settings_->slo.target_ns},
-                        candidates_);
+  if (settings_->levels.size() > 1) measure_levels(now_ns, best_rate);
+  last_ = policy_.decide({.now_ns = now_ns,
+                          .shape_class = shape_class,
+                          .closed = closed_,
+                          .other_free_ns = admission_.first_free_ns(now_ns, instance),
+                          .arrival_rate = rate,
+                          .best_rate = best_rate,
+                          .target_ns = settings_->slo.target_ns},
+                         candidates_);
+  return last_;
 }
 
 void DeadlineScheduler::formed(RequestQueue& queue, const Descriptor* descriptors, uint32_t from,
                                uint32_t to) noexcept {
+  // Requests of several rows leave some room in a batch that no other fits into.
+  if (last_.reason == BatchReason::kFull && !closed_) {
+    fill_ += (last_.rows - fill_) / 16;
+    admission_.publish_fill(std::max(1.0, fill_));
+  }
   if (queue.levels() == 1) return;
   for (uint32_t level = 1; level <= queue.levels(); ++level) {
     passed_by_[level] = queue.first_of(level) == kNoSlot ? 0 : passed_by_[level] + 1;

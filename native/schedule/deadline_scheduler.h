@@ -89,6 +89,7 @@ class DeadlineScheduler {
   uint32_t window_requests() const noexcept { return 2 * settings_->requests_capacity(); }
   uint32_t lead_level(const RequestQueue& queue) const noexcept;
   Plan decide(uint32_t instance, int64_t now_ns, uint32_t shape_class) noexcept;
+  void measure_levels(int64_t now_ns, double best_rate) noexcept;
 
   const BatchSettings* settings_;
   uint32_t instances_;
@@ -101,6 +102,11 @@ class DeadlineScheduler {
   bool closed_ = false;
   bool ended_ = false;
   std::vector<uint32_t> passed_by_;  // by level: batches since it was served, while it waited
+  Plan last_;                        // what was planned last
+  double fill_ = 0;                  // rows of a batch that was full, on average
+  std::vector<double> level_rates_;  // rows a nanosecond that are admitted, by level
+  std::vector<uint64_t> level_rows_;
+  int64_t levels_ns_ = 0;            // when those were measured
   double rate_ = 0;                  // rows a nanosecond, as of rate_ns_
   double rate_window_ns_ = 1e8;
   int64_t rate_ns_ = 0;

@@ -98,7 +98,9 @@ Admission::Verdict Admission::admit(uint32_t level_number, uint32_t rows, int64_
     const int64_t ends = start + latency_->high_ns(shape_class, std::max(size, rows));
     verdict.predicted_ns = ends - now_ns;
     const bool refusing = refusing_.load(std::memory_order_relaxed);
-    bool reachable = ends <= due_ns - (refusing && ahead.before > 0 ? target_ns_ / kHysteresis : 0);
+    int64_t margin = 0;
+    if (ahead.before > 0) margin = margin_ns_.load(std::memory_order_relaxed) + (refusing ? target_ns_ / kHysteresis : 0);
+    bool reachable = ends <= due_ns - margin;
     if (reachable && ahead.after > 0) {
       reachable = !pushes_out(level, verdict.bucket, ahead.before + rows, pace, now_ns);
       verdict.crowded = !reachable;

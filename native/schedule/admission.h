@@ -44,6 +44,8 @@ class Admission {
   }
   // Leader: rows that a batch has to which no further request could be added.
   void publish_fill(double rows) noexcept { fill_.store(rows, std::memory_order_relaxed); }
+  // Leader: how much sooner than it is due a request must be predicted to end that has others before it.
+  void publish_margin(int64_t margin_ns) noexcept { margin_ns_.store(margin_ns, std::memory_order_relaxed); }
   // Leader: the share of all instances' time that goes to priorities above `level`.
   void publish_share_above(uint32_t level, double share) noexcept {
     levels_[level_index(level)].share_above.store(share, std::memory_order_relaxed);
@@ -96,6 +98,7 @@ class Admission {
   std::array<Level, kLevels> levels_{};
   alignas(64) std::atomic<double> arrival_rate_{0};
   std::atomic<double> fill_{1};
+  std::atomic<int64_t> margin_ns_{0};
   std::atomic<uint32_t> active_{1};
   std::unique_ptr<std::atomic<int64_t>[]> busy_until_;
   uint32_t instances_ = 1;

@@ -4,6 +4,15 @@
 #include <cmath>
 
 namespace subten {
+namespace {
+
+// Of the admitted, so many may miss: half of what a 99th percentile leaves.
+constexpr double kMissed = 0.005;
+// What a miss adds to the margin, in times of a full batch a row; and the most that it can be, in targets.
+constexpr double kMarginStep = 0.5;
+constexpr double kMostMargin = 0.25;
+
+}  // namespace
 
 bool DeadlineScheduler::initialise(uint32_t shape_classes, std::string_view seed) noexcept {
   try {
@@ -41,6 +50,24 @@ uint32_t DeadlineScheduler::lead_level(const RequestQueue& queue) const noexcept
   return 0;
 }
 
+// Admission errs: other requests pass, batches are smaller than they could be, clocks drift. Its margin is what keeps
+// kMissed of the admitted from making it, found as a quantile is by stochastic approximation (Robbins and Monro, 1951):
+// each miss raises it by a step, each hit lowers it by as much less as hits are to be more frequent.
+void DeadlineScheduler::adapt_margin(const Plan& plan, int64_t now_ns, uint32_t shape_class) noexcept {
+  if (plan.requests + plan.give_up == 0) return;
+  uint32_t missed = plan.give_up;
+  const int64_t ends = now_ns + latency_.typical_ns(shape_class, plan.rows);
+  for (uint32_t i = plan.give_up; i < plan.give_up + plan.requests; ++i) {
+    if (candidates_[i].due_ns < ends) ++missed;
+  }
+  const uint32_t full = settings_->requests_capacity();
+  const double step = kMarginStep * static_cast<double>(latency_.typical_ns(shape_class, full)) / full;
+  const double most = static_cast<double>(settings_->slo.target_ns) * kMostMargin;
+  const uint32_t made = plan.requests + plan.give_up - missed;
+  margin_ns_ = std::clamp(margin_ns_ + step * missed - step * kMissed * made, 0.0, most);
+  admission_.publish_margin(static_cast<int64_t>(margin_ns_));
+}
+
 // What the priorities above each level take of the instances' time: lower ones drain by so much more slowly.
 void DeadlineScheduler::measure_levels(int64_t now_ns, double best_rate) noexcept {
   const double passed = static_cast<double>(now_ns - levels_ns_);
@@ -73,6 +100,7 @@ Plan DeadlineScheduler::decide(uint32_t instance, int64_t now_ns, uint32_t shape
                           .best_rate = best_rate,
                           .target_ns = settings_->slo.target_ns},
                          candidates_);
+  adapt_margin(last_, now_ns, shape_class);
   return last_;
 }
 

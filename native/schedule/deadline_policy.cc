@@ -9,7 +9,7 @@ namespace {
 // From the decision to the start of the engine: the leader's own work and, where it slept, its waking up.
 constexpr int64_t kWakeMarginNs = BatchPolicy::kDeadlineMarginNs;
 // From this share of what all instances can do the time of an instance counts: what it spends on a small batch is
-// missing to others.
+// missing to others. A batch with less than this share of the best rate is a small one.
 constexpr double kBusy = 0.85;
 // One row more must cost less than this part of a run of its own, or batching saves nothing.
 constexpr double kWorthSharing = 0.9;
@@ -96,7 +96,12 @@ Plan DeadlinePolicy::go_or_wait(const Situation& s, const Prefix& prefix) const 
   const double coming = s.arrival_rate * static_cast<double>(std::max<int64_t>(0, next_free - s.now_ns));
   if (coming < 1) return go(BatchReason::kIdle);
   const auto company = static_cast<uint32_t>(std::min<double>(capacity_, std::ceil(coming)));
-  if (next_free + latency_->high_ns(s.shape_class, company) <= s.now_ns + s.target_ns) return go(BatchReason::kIdle);
+  // Where requests are being refused, a batch far from its best rate wastes what they would need.
+  const double pace = prefix.rows / static_cast<double>(latency_->typical_ns(s.shape_class, prefix.rows));
+  const bool waste = s.scarce && pace < kBusy * latency_->best_rate(s.shape_class);
+  if (!waste && next_free + latency_->high_ns(s.shape_class, company) <= s.now_ns + s.target_ns) {
+    return go(BatchReason::kIdle);
+  }
   // Some of them would be late. Does one row more save anything?
   const int64_t grown = latency_->typical_ns(s.shape_class, prefix.rows + 1);
   const int64_t alone = latency_->typical_ns(s.shape_class, 1);

@@ -11,6 +11,8 @@ constexpr double kMissed = 0.005;
 // What a miss adds to the margin, in times of a full batch a row; and the most that it can be, in targets.
 constexpr double kMarginStep = 0.5;
 constexpr double kMostMargin = 0.25;
+// From this share of refused requests on, batches wait for company although that makes them later.
+constexpr double kScarce = 0.01;
 
 }  // namespace
 
@@ -48,6 +50,18 @@ uint32_t DeadlineScheduler::lead_level(const RequestQueue& queue) const noexcept
     if (passed_by_[level] >= kPassedBy && queue.first_of(level) != kNoSlot) return level;
   }
   return 0;
+}
+
+void DeadlineScheduler::measure_refusals(int64_t now_ns) noexcept {
+  const double passed = static_cast<double>(now_ns - refused_ns_);
+  if (passed < rate_window_ns_ / 8) return;
+  refused_ns_ = now_ns;
+  const uint64_t refused = admission_.refused() - refused_, admitted = admission_.admitted() - admitted_;
+  refused_ += refused;
+  admitted_ += admitted;
+  if (refused + admitted == 0) return;
+  const double share = static_cast<double>(refused) / static_cast<double>(refused + admitted);
+  refused_share_ += (1 - std::exp(-passed / rate_window_ns_)) * (share - refused_share_);
 }
 
 // Admission errs: other requests pass, batches are smaller than they could be, clocks drift. Its margin is what keeps
@@ -91,6 +105,7 @@ Plan DeadlineScheduler::decide(uint32_t instance, int64_t now_ns, uint32_t shape
   const uint32_t active = admission_.active();
   const double best_rate = latency_.best_rate(shape_class) * active;
   admission_.publish(active, rate);
+  measure_refusals(now_ns);
   if (settings_->levels.size() > 1) measure_levels(now_ns, best_rate);
   last_ = policy_.decide({.now_ns = now_ns,
                           .shape_class = shape_class,
@@ -98,7 +113,8 @@ Plan DeadlineScheduler::decide(uint32_t instance, int64_t now_ns, uint32_t shape
                           .other_free_ns = admission_.first_free_ns(now_ns, instance),
                           .arrival_rate = rate,
                           .best_rate = best_rate,
-                          .target_ns = settings_->slo.target_ns},
+                          .target_ns = settings_->slo.target_ns,
+                          .scarce = refused_share_ > kScarce},
                          candidates_);
   adapt_margin(last_, now_ns, shape_class);
   return last_;

@@ -90,6 +90,7 @@ class DeadlineScheduler {
   uint32_t lead_level(const RequestQueue& queue) const noexcept;
   Plan decide(uint32_t instance, int64_t now_ns, uint32_t shape_class) noexcept;
   void adapt_margin(const Plan& plan, int64_t now_ns, uint32_t shape_class) noexcept;
+  void measure_refusals(int64_t now_ns) noexcept;
   void measure_levels(int64_t now_ns, double best_rate) noexcept;
 
   const BatchSettings* settings_;
@@ -105,6 +106,9 @@ class DeadlineScheduler {
   std::vector<uint32_t> passed_by_;  // by level: batches since it was served, while it waited
   Plan last_;                        // what was planned last
   double margin_ns_ = 0;             // of admission
+  double refused_share_ = 0;         // of what came lately
+  uint64_t refused_ = 0, admitted_ = 0;
+  int64_t refused_ns_ = 0;           // when that was measured
   double fill_ = 0;                  // rows of a batch that was full, on average
   std::vector<double> level_rates_;  // rows a nanosecond that are admitted, by level
   std::vector<uint64_t> level_rows_;

@@ -44,12 +44,18 @@ double DeadlineScheduler::arrival_rate(int64_t now_ns) const noexcept {
   return rate_ * std::exp(-static_cast<double>(now_ns - rate_ns_) / rate_window_ns_);
 }
 
-// The highest priority that has been passed by too often.
+// The level that has been passed by most often, from so many times on that all that may wait as long get their turn, one
+// after another, within the bound.
 uint32_t DeadlineScheduler::lead_level(const RequestQueue& queue) const noexcept {
+  if (queue.levels() == 1) return 0;
+  uint32_t lead = 0;
+  uint32_t most = kPassedBy - std::min(kPassedBy - 1, queue.levels() - 2) - 1;
   for (uint32_t level = 2; level <= queue.levels(); ++level) {
-    if (passed_by_[level] >= kPassedBy && queue.first_of(level) != kNoSlot) return level;
+    if (passed_by_[level] <= most || queue.first_of(level) == kNoSlot) continue;
+    most = passed_by_[level];
+    lead = level;
   }
-  return 0;
+  return lead;
 }
 
 void DeadlineScheduler::measure_refusals(int64_t now_ns) noexcept {

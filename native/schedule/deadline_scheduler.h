@@ -17,7 +17,7 @@ namespace subten {
 
 class DeadlineScheduler {
  public:
-  // So many batches may pass a waiting priority level by; the next one begins with it.
+  // So many batches may pass a waiting priority level by, one more for each level above 17; the next begins with it.
   static constexpr uint32_t kPassedBy = 16;
   // A late request without a deadline of its own is kept for so many targets after it came.
   static constexpr int64_t kKeptTargets = 5;

@@ -44,6 +44,7 @@ bool LatencyModel::initialise(uint32_t batch_capacity, uint32_t classes) noexcep
     cells_ = cell_of(capacity_) + 1;
     cell_values_.assign(size_t{classes_} * cells_, Cell{});
     published_ = std::vector<Published>(cell_values_.size());
+    evidence_.resize(cells_);
     best_rate_ = std::vector<std::atomic<double>>(classes_);
     best_rows_ = std::vector<std::atomic<uint32_t>>(classes_);
     for (auto& rows : best_rows_) rows.store(1, std::memory_order_relaxed);
@@ -74,6 +75,12 @@ void LatencyModel::observe(uint32_t shape, uint32_t rows, int64_t latency_ns) no
   publish(shape);
 }
 
+// Whether what is known of another size counts for more: it is newer by kStale, or rests on enough batches where this
+// one, slow perhaps for being the first, does not.
+bool LatencyModel::outweighs(const Evidence& other, const Evidence& own) noexcept {
+  return other.last > own.last + kStale || (other.firm && !own.firm);
+}
+
 // The next cell with samples after `cell`, or cells_.
 uint32_t LatencyModel::seen_above(uint32_t shape, uint32_t cell) const noexcept {
   do {
@@ -92,47 +99,52 @@ LatencyEstimate LatencyModel::estimate(uint32_t shape, uint32_t rows) const noex
 }
 
 void LatencyModel::publish(uint32_t shape) noexcept {
+  // From the largest down: what a size takes, or what a larger one does if more is known of that.
+  Evidence above{INT64_MAX, INT64_MAX, 0, false};
+  for (uint32_t cell = cells_; cell-- > 0;) {
+    const Cell& own = cell_at(shape, cell);
+    const Evidence seen{own.typical, own.high, own.last, own.count >= kSeedSamples};
+    if (own.count == 0) {
+      evidence_[cell] = above;
+      evidence_[cell].last = 0;
+      continue;
+    }
+    if (outweighs(above, seen)) {
+      above = {std::min(seen.typical, above.typical), std::min(seen.high, above.high), above.last, true};
+    } else {
+      above = seen;
+    }
+    evidence_[cell] = above;
+  }
+  if (above.typical == INT64_MAX) return;  // nothing was seen yet
+  // And up again: nor more than a smaller size does in proportion, nor less than that.
+  Evidence below{0, 0, 0, false};
+  uint32_t below_rows = 0;
+  Values least{0, 0};
   double best = 0;
   uint32_t best_rows = 1;
-  Values least{0, 0};                        // larger sizes take no less
-  Values below{0, 0};                        // what the last size that was seen takes, with its own rows and age
-  uint32_t below_rows = 0;
-  uint64_t below_last = 0;
-  uint32_t above = seen_above(shape, UINT32_MAX);
   for (uint32_t cell = 0; cell < cells_; ++cell) {
     const uint32_t rows = std::min(rows_of(cell), capacity_);
-    const Cell& own = cell_at(shape, cell);
-    const bool seen = own.count > 0;
-    if (seen) above = seen_above(shape, cell);
-    Values values{INT64_MAX, INT64_MAX};
-    if (seen) values = {own.typical, own.high};
-    if (above < cells_) {
-      const Cell& larger = cell_at(shape, above);
-      if (!seen || larger.last > own.last + kStale) {
-        values = {std::min(values.typical, larger.typical), std::min(values.high, larger.high)};
-      }
-    }
-    if (below_rows > 0 && (!seen || below_last > own.last + kStale)) {
+    const bool seen = cell_at(shape, cell).count > 0;
+    Evidence own = evidence_[cell];
+    if (below_rows > 0 && (!seen || outweighs(below, own))) {
       const double times = static_cast<double>(rows) / below_rows;
-      values = {std::min(values.typical, static_cast<int64_t>(static_cast<double>(below.typical) * times)),
-                std::min(values.high, static_cast<int64_t>(static_cast<double>(below.high) * times))};
+      own.typical = std::min(own.typical, static_cast<int64_t>(static_cast<double>(below.typical) * times));
+      own.high = std::min(own.high, static_cast<int64_t>(static_cast<double>(below.high) * times));
+      own.last = std::max(own.last, below.last);
+      own.firm = below.firm;
     }
-    if (values.typical == INT64_MAX) return;  // nothing was seen yet
-    values.typical = std::max(values.typical, least.typical);
-    values.high = std::max({values.high, least.high, values.typical});
+    least.typical = std::max(least.typical, own.typical);
+    least.high = std::max({least.high, own.high, least.typical});
     Published& to = published_[shape * cells_ + cell];
-    to.typical.store(values.typical, std::memory_order_relaxed);
-    to.high.store(values.high, std::memory_order_relaxed);
+    to.typical.store(least.typical, std::memory_order_relaxed);
+    to.high.store(least.high, std::memory_order_relaxed);
     if (!seen) continue;
-    below = values;
+    below = own;
     below_rows = rows;
-    below_last = own.last;
-    // What a size takes bounds the larger ones from below: noise must not make a larger batch look quicker. But a few
-    // batches of a small size, slow for being the first, must not hide what larger ones have shown.
-    if (own.count >= kSeedSamples) least = values;
     // Only what was seen can be the best: a value that is taken from another size says nothing of the rate.
-    if (rows / static_cast<double>(values.typical) > best * 1.001) {
-      best = rows / static_cast<double>(values.typical);
+    if (rows / static_cast<double>(least.typical) > best * 1.001) {
+      best = rows / static_cast<double>(least.typical);
       best_rows = rows;
     }
   }

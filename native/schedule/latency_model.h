@@ -94,6 +94,13 @@ class LatencyModel {
   struct Values {
     int64_t typical, high;
   };
+  // What is known of a size, from its own batches or from those of another.
+  struct Evidence {
+    int64_t typical, high;
+    uint64_t last;  // observations() when it was seen
+    bool firm;      // in enough batches
+  };
+  static bool outweighs(const Evidence& other, const Evidence& own) noexcept;
   // Sizes to 64 have a cell each, larger ones share: 16 to a doubling.
   static uint32_t cell_of(uint32_t rows) noexcept;
   static uint32_t rows_of(uint32_t cell) noexcept;  // the largest size of a cell
@@ -109,6 +116,7 @@ class LatencyModel {
   uint64_t observations_ = 0;
   std::vector<Cell> cell_values_;
   std::vector<Published> published_;
+  std::vector<Evidence> evidence_;  // of one class, while it is published
   std::vector<std::atomic<double>> best_rate_;
   std::vector<std::atomic<uint32_t>> best_rows_;
 };

@@ -111,7 +111,7 @@ class Slo final : public Policy {
       const Descriptor& each = descriptors_[scheduler_.candidate(i)];
       if (each.deadline_ns < now + latency.typical_ns(0, each.rows)) ++knowingly_late_;
       const Descriptor& before = descriptors_[scheduler_.candidate(i > from ? i - 1 : i)];
-      if (before.level == each.level && before.delayed == each.delayed && before.due_ns > each.due_ns) ++out_of_order_;
+      if (before.level == each.level && each.delayed == 0 && before.due_ns > each.due_ns) ++out_of_order_;
     }
     // The batch begins with the first of its level that is left.
     uint32_t head = queue_.first_of(first.level);

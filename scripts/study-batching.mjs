@@ -13,10 +13,34 @@ const SEEDS = 3
 
 const line = (baseMs, rowMs) => ({ baseNs: baseMs * MS, rowNs: rowMs * MS })
 const SCENES = {
-  a: { title: '1 ms + 0.1 ms a row, batch 8, 10 ms', engine: { instances: 1, ...line(1, 0.1) }, maxBatch: 8, targetNs: 10 * MS, seconds: 20 },
-  b: { title: '1 ms + 0.1 ms a row, batch 8, 4 ms', engine: { instances: 1, ...line(1, 0.1) }, maxBatch: 8, targetNs: 4 * MS, seconds: 20 },
-  c: { title: '8 GPUs, 1.5 ms + 0.08 ms a row, batch 64, 25 ms', engine: { instances: 8, ...line(1.5, 0.08) }, maxBatch: 64, targetNs: 25 * MS, seconds: 3 },
-  e: { title: 'no gain from batching: 0.5 ms a row, 10 ms', engine: { instances: 1, ...line(0, 0.5) }, maxBatch: 8, targetNs: 10 * MS, seconds: 20 },
+  a: {
+    title: '1 ms + 0.1 ms a row, batch 8, 10 ms',
+    engine: { instances: 1, ...line(1, 0.1) },
+    maxBatch: 8,
+    targetNs: 10 * MS,
+    seconds: 20,
+  },
+  b: {
+    title: '1 ms + 0.1 ms a row, batch 8, 4 ms',
+    engine: { instances: 1, ...line(1, 0.1) },
+    maxBatch: 8,
+    targetNs: 4 * MS,
+    seconds: 20,
+  },
+  c: {
+    title: '8 GPUs, 1.5 ms + 0.08 ms a row, batch 64, 25 ms',
+    engine: { instances: 8, ...line(1.5, 0.08) },
+    maxBatch: 64,
+    targetNs: 25 * MS,
+    seconds: 3,
+  },
+  e: {
+    title: 'no gain from batching: 0.5 ms a row, 10 ms',
+    engine: { instances: 1, ...line(0, 0.5) },
+    maxBatch: 8,
+    targetNs: 10 * MS,
+    seconds: 20,
+  },
 }
 
 let simulate, together, linePlot
@@ -55,7 +79,8 @@ async function run(scene, { load, kind = 'poisson', policy = 'slo', delayMs = 0,
 
 function ratesOf({ engine, maxBatch }) {
   let best = 0
-  for (let rows = 1; rows <= maxBatch; rows++) best = Math.max(best, rows / ((engine.baseNs + rows * engine.rowNs) / 1e9))
+  for (let rows = 1; rows <= maxBatch; rows++)
+    best = Math.max(best, rows / ((engine.baseNs + rows * engine.rowNs) / 1e9))
   return best * engine.instances
 }
 
@@ -126,19 +151,39 @@ async function mustShow() {
     for (const load of [1.2, 2]) {
       const ours = await run(scene, { load })
       const fixed = await bestStatic(scene, { load })
-      rows.push([scene.title, `${load * 100} %`, ratio(good(ours) / most), ratio(good(fixed.figures) / most), ms(ours.admittedP99), missed(ours)])
+      rows.push([
+        scene.title,
+        `${load * 100} %`,
+        ratio(good(ours) / most),
+        ratio(good(fixed.figures) / most),
+        ms(ours.admittedP99),
+        missed(ours),
+      ])
     }
   }
-  const overload = table(['engine, batch, deadline', 'load', 'slo', 'best static', 'p99 of admitted, ms', 'of admitted missed'], rows)
+  const overload = table(
+    ['engine, batch, deadline', 'load', 'slo', 'best static', 'p99 of admitted, ms', 'of admitted missed'],
+    rows,
+  )
 
   const normal = []
   for (const name of ['a', 'b', 'c']) {
     const scene = SCENES[name]
     const ours = await run(scene, { load: 0.7 })
     const fixed = await bestStatic(scene, { load: 0.7 }, (f) => -f.answeredP99)
-    normal.push([scene.title, ms(ours.answeredP50), ms(fixed.figures.answeredP50), ms(ours.answeredP99), ms(fixed.figures.answeredP99), `${((ours.refused / ours.offered) * 100).toFixed(2)} %`])
+    normal.push([
+      scene.title,
+      ms(ours.answeredP50),
+      ms(fixed.figures.answeredP50),
+      ms(ours.answeredP99),
+      ms(fixed.figures.answeredP99),
+      `${((ours.refused / ours.offered) * 100).toFixed(2)} %`,
+    ])
   }
-  const at70 = table(['engine, batch, deadline', 'p50 slo', 'p50 static', 'p99 slo', 'p99 best static', 'slo refused'], normal)
+  const at70 = table(
+    ['engine, batch, deadline', 'p50 slo', 'p50 static', 'p99 slo', 'p99 best static', 'slo refused'],
+    normal,
+  )
 
   const bursts = []
   for (const name of ['a', 'b', 'c']) {
@@ -148,11 +193,15 @@ async function mustShow() {
       const ours = good(await run(scene, how))
       const fixed = good((await bestStatic(scene, how)).figures)
       const rivals = []
-      for (const policy of ['regression', 'clockwork', 'symphony']) rivals.push(ratio(ours / good(await run(scene, { ...how, policy }))))
+      for (const policy of ['regression', 'clockwork', 'symphony'])
+        rivals.push(ratio(ours / good(await run(scene, { ...how, policy }))))
       bursts.push([scene.title, `${load * 100} %`, ratio(ours / fixed), ...rivals])
     }
   }
-  const bursty = table(['engine, batch, deadline', 'load', 'against best static', 'regression', 'clockwork', 'symphony'], bursts)
+  const bursty = table(
+    ['engine, batch, deadline', 'load', 'against best static', 'regression', 'clockwork', 'symphony'],
+    bursts,
+  )
 
   const burnt = []
   for (const load of [0.7, 1, 1.2, 2]) {

@@ -185,7 +185,8 @@ std::string write_figures(const Options& options, const sim::Figures& figures) {
   add(&text, "busyNs", static_cast<double>(figures.busy_ns));
   add(&text, "spanNs", static_cast<double>(figures.span_ns));
   add(&text, "saturation", sim::saturation(options));
-  for (const auto& [name, q] : {std::pair("P50", 0.5), std::pair("P90", 0.9), std::pair("P99", 0.99), std::pair("P999", 0.999)}) {
+  for (const auto& [name, q] :
+       {std::pair("P50", 0.5), std::pair("P90", 0.9), std::pair("P99", 0.99), std::pair("P999", 0.999)}) {
     add(&text, std::string("answered") + name, static_cast<double>(figures.answered.quantile(q)));
     add(&text, std::string("admitted") + name, static_cast<double>(figures.admitted_all.quantile(q)));
   }

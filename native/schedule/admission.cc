@@ -61,7 +61,8 @@ Admission::Ahead Admission::look(uint32_t level, uint8_t bucket, int64_t now_ns)
 }
 
 // Whether some that were admitted for a later time would be late with `sum` rows before them.
-bool Admission::pushes_out(uint32_t level, uint8_t bucket, uint64_t sum, const Pace& pace, int64_t now_ns) const noexcept {
+bool Admission::pushes_out(uint32_t level, uint8_t bucket, uint64_t sum, const Pace& pace,
+                           int64_t now_ns) const noexcept {
   if (bucket == kFar) return false;
   const auto first = static_cast<uint32_t>((now_ns / width_ns_) % kBuckets);
   const uint32_t own = (bucket + kBuckets - first) % kBuckets;
@@ -99,7 +100,8 @@ Admission::Verdict Admission::admit(uint32_t level_number, uint32_t rows, int64_
     verdict.predicted_ns = ends - now_ns;
     const bool refusing = refusing_.load(std::memory_order_relaxed);
     int64_t margin = 0;
-    if (ahead.before > 0) margin = margin_ns_.load(std::memory_order_relaxed) + (refusing ? target_ns_ / kHysteresis : 0);
+    if (ahead.before > 0)
+      margin = margin_ns_.load(std::memory_order_relaxed) + (refusing ? target_ns_ / kHysteresis : 0);
     bool reachable = ends <= due_ns - margin;
     if (reachable && ahead.after > 0) {
       reachable = !pushes_out(level, verdict.bucket, ahead.before + rows, pace, now_ns);

@@ -33,7 +33,7 @@ struct Situation {
   double arrival_rate = 0;            // rows a nanosecond
   double best_rate = 0;               // the same that all instances can do; 0: unknown
   int64_t target_ns = INT64_MAX;      // what new requests have
-  bool scarce = false;                // requests are refused, now and then at least: rows in time count for more than time
+  bool scarce = false;  // requests are refused, now and then at least: rows in time count for more than time
 };
 
 struct Plan {

@@ -44,8 +44,8 @@ double DeadlineScheduler::arrival_rate(int64_t now_ns) const noexcept {
   return rate_ * std::exp(-static_cast<double>(now_ns - rate_ns_) / rate_window_ns_);
 }
 
-// The level that has been passed by most often, from so many times on that all that may wait as long get their turn, one
-// after another, within the bound.
+// The level that has been passed by most often, from so many times on that all that may wait as long get their turn,
+// one after another, within the bound.
 uint32_t DeadlineScheduler::lead_level(const RequestQueue& queue) const noexcept {
   if (queue.levels() == 1) return 0;
   uint32_t lead = 0;

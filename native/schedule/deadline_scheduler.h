@@ -112,8 +112,8 @@ class DeadlineScheduler {
   double fill_ = 0;                  // rows of a batch that was full, on average
   std::vector<double> level_rates_;  // rows a nanosecond that are admitted, by level
   std::vector<uint64_t> level_rows_;
-  int64_t levels_ns_ = 0;            // when those were measured
-  double rate_ = 0;                  // rows a nanosecond, as of rate_ns_
+  int64_t levels_ns_ = 0;  // when those were measured
+  double rate_ = 0;        // rows a nanosecond, as of rate_ns_
   double rate_window_ns_ = 1e8;
   int64_t rate_ns_ = 0;
 };

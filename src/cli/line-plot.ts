@@ -38,7 +38,9 @@ export function linePlot(plot: LinePlot): string {
   }
   out.push(`<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 10}" text-anchor="middle">${escaped(plot.x)}</text>`)
   const middle = (TOP + HEIGHT - BOTTOM) / 2
-  out.push(`<text x="14" y="${middle}" text-anchor="middle" transform="rotate(-90 14 ${middle})">${escaped(plot.y)}</text>`)
+  out.push(
+    `<text x="14" y="${middle}" text-anchor="middle" transform="rotate(-90 14 ${middle})">${escaped(plot.y)}</text>`,
+  )
   plot.lines.forEach(({ name, points }, i) => {
     const stroke = `stroke="${COLOURS[i % COLOURS.length]}" stroke-width="${i === 0 ? 3 : 1.6}"${dash(i)}`
     out.push(`<polyline fill="none" ${stroke} points="${points.map(([x, y]) => `${at(x)},${up(y)}`).join(' ')}"/>`)

@@ -14,7 +14,7 @@ export async function measuredTable(path: string, maxBatch: number, context: Con
       const shapes = new Map<string, number[]>()
       for (const { name, shape } of model.inputs) {
         const dims = shape.map((d) => (d < 0 ? 1 : d))
-        shapes.set(name, model.maxBatchSize > 0 ? [rows, ...dims] : dims)
+        shapes.set(name, model.maxBatchSize > 0 ? [rows, ...dims.slice(1)] : dims)
       }
       const [inputs] = seededInputs(model, seededRandom(1), 1, shapes)
       const took: number[] = []

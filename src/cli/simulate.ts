@@ -6,7 +6,14 @@ import type { Context } from './context.js'
 import { linePlot } from './line-plot.js'
 import { duration, positiveNumber, wholeNumber } from './option-values.js'
 import { table, toJsonText, UsageError } from './report.js'
-import { POLICIES, type Policy, type SimulationFigures, type SimulationOptions, simulate, together } from './simulation.js'
+import {
+  POLICIES,
+  type Policy,
+  type SimulationFigures,
+  type SimulationOptions,
+  simulate,
+  together,
+} from './simulation.js'
 
 interface Flags {
   poisson?: number
@@ -70,7 +77,12 @@ export function addSimulate(program: Command, context: Context): void {
     .option('--delay <time>', 'max_queue_delay of static (0)', duration)
     .option('--policy <list>', `of ${POLICIES.join(', ')}`, policiesOption, ['slo', 'static'])
     .option('--sweep <from:to:step>', 'times the rate, as 0.1:2:0.1', sweepOption)
-    .option('--probe <n>', 'follow one refused request in n, to see whether it would have made it', wholeNumber(0, 1e9), 0)
+    .option(
+      '--probe <n>',
+      'follow one refused request in n, to see whether it would have made it',
+      wholeNumber(0, 1e9),
+      0,
+    )
     .option('--seed <n>', 'of the first run', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--seeds <n>', 'runs with one seed each, together', wholeNumber(1, 10_000), 1)
     .option('--json', 'print JSON')
@@ -87,7 +99,10 @@ export function addSimulate(program: Command, context: Context): void {
         }
       }
       context.progress?.('')
-      const report = { options: { ...options, load: { ...options.load, traceNs: undefined } }, runs: runs.map(reported) }
+      const report = {
+        options: { ...options, load: { ...options.load, traceNs: undefined } },
+        runs: runs.map(reported),
+      }
       if (flags.out) await writeFile(flags.out, `${toJsonText(report)}\n`)
       if (flags.plot) await writeFile(flags.plot, plotOf(runs, flags))
       context.out(flags.json ? toJsonText(report) : text(runs))
@@ -105,7 +120,8 @@ async function optionsOf(trace: string | undefined, flags: Flags, context: Conte
   if (flags.rows[1] > flags.maxBatch) throw new UsageError('--rows must not be above --max-batch.')
   const kind = kinds[0]
   const times = trace === undefined ? undefined : await readTrace(trace)
-  const table = flags.latencyOf === undefined ? flags.latencyTable : await measured(flags.latencyOf, flags.maxBatch, context)
+  const table =
+    flags.latencyOf === undefined ? flags.latencyTable : await measured(flags.latencyOf, flags.maxBatch, context)
   return {
     load: {
       kind: kind ?? 'trace',
@@ -136,10 +152,17 @@ async function measured(path: string, maxBatch: number, context: Context): Promi
 function loadsOf({ sweep }: Flags): number[] {
   if (!sweep) return [1]
   const [from, to, step] = sweep
-  return Array.from({ length: Math.floor((to - from) / step + 1e-9) + 1 }, (_, i) => Number((from + i * step).toFixed(9)))
+  return Array.from({ length: Math.floor((to - from) / step + 1e-9) + 1 }, (_, i) =>
+    Number((from + i * step).toFixed(9)),
+  )
 }
 
-async function runOf(options: SimulationOptions, policy: Policy, load: number, flags: Flags): Promise<SimulationFigures> {
+async function runOf(
+  options: SimulationOptions,
+  policy: Policy,
+  load: number,
+  flags: Flags,
+): Promise<SimulationFigures> {
   const runs: SimulationFigures[] = []
   for (let i = 0; i < flags.seeds; i++) {
     runs.push(
@@ -230,7 +253,8 @@ function rowsOption(value: string): readonly [number, number] {
 
 function burntOption(value: string): readonly [number, number] {
   const [low, high, more] = value.split(':').map(Number)
-  if (low !== undefined && high !== undefined && more === undefined && low >= 0 && high >= low && high < 1) return [low, high]
+  if (low !== undefined && high !== undefined && more === undefined && low >= 0 && high >= low && high < 1)
+    return [low, high]
   throw new InvalidArgumentError('It must be two shares, as 0:0.8.')
 }
 

@@ -1,6 +1,6 @@
 // Clipper (Crankshaw et al., NSDI 2017, section 4.3): the most that a batch may have grows by one with each full batch
-// that kept the objective, and shrinks by a tenth with each that did not. Requests whose deadline has passed in the queue
-// are not run. One limit for all instances, as they are alike here.
+// that kept the objective, and shrinks by a tenth with each that did not. Requests whose deadline has passed in the
+// queue are not run. One limit for all instances, as they are alike here.
 #include <algorithm>
 
 #include "schedule/sim/waiting_line.h"

@@ -1,5 +1,5 @@
-// Clockwork (Gujarati et al., OSDI 2020): each batch size takes exactly as long as predicted; the earliest deadline goes
-// first, in the largest batch that keeps it; what cannot be kept any more is rejected at once. It never waits.
+// Clockwork (Gujarati et al., OSDI 2020): each batch size takes exactly as long as predicted; the earliest deadline
+// goes first, in the largest batch that keeps it; what cannot be kept any more is rejected at once. It never waits.
 #include "schedule/sim/recent_most.h"
 #include "schedule/sim/waiting_line.h"
 
@@ -8,8 +8,7 @@ namespace {
 
 class Clockwork final : public DeadlineLine {
  public:
-  explicit Clockwork(const World& world)
-      : DeadlineLine(world), latency_(*world.engine, world.options->max_batch) {}
+  explicit Clockwork(const World& world) : DeadlineLine(world), latency_(*world.engine, world.options->max_batch) {}
 
   bool submit(uint32_t slot, int64_t now, bool force) override {
     const Request& request = world_.requests[slot];

@@ -37,9 +37,9 @@ struct Figures {
   int64_t busy_ns = 0;             // of all instances
   int64_t span_ns = 0;             // during which requests were counted
   uint64_t events = 0;
-  uint64_t knowingly_late = 0;   // requests dispatched with a hard deadline nearer than the typical time of their size
-  uint64_t out_of_order = 0;     // requests dispatched before one of their level that was due earlier and could make it
-  uint32_t most_passed_by = 0;   // batches in a row that passed by a waiting priority level
+  uint64_t knowingly_late = 0;  // requests dispatched with a hard deadline nearer than the typical time of their size
+  uint64_t out_of_order = 0;    // requests dispatched before one of their level that was due earlier and could make it
+  uint32_t most_passed_by = 0;  // batches in a row that passed by a waiting priority level
   Latencies answered;           // from arrival to answer
   Latencies admitted_all;       // the same of all admitted; without an answer: never
   std::vector<uint32_t> offered_series, good_series;  // by the time of arrival, kWindowNs each, from the start

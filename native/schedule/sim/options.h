@@ -18,14 +18,14 @@ struct Change {
 
 struct LoadOptions {
   LoadKind kind = LoadKind::kPoisson;
-  double rate = 1000;  // requests a second
-  double cv = 4;       // of the gaps, for kGamma
+  double rate = 1000;           // requests a second
+  double cv = 4;                // of the gaps, for kGamma
   std::vector<int64_t> trace;   // for kTrace: arrival times, ascending; without end it would be repeated
   std::vector<Change> changes;  // from then on the rate is this many times `rate`
   int64_t duration_ns = 10'000'000'000;
   int64_t warm_up_ns = 1'000'000'000;  // before it: requests that come then are not counted
   uint32_t rows_low = 1, rows_high = 1;
-  std::vector<double> levels{1};  // how the requests share the priority levels
+  std::vector<double> levels{1};         // how the requests share the priority levels
   double burnt_low = 0, burnt_high = 0;  // shares of the budget that are gone on arrival
   bool budget_told = true;               // false: the scheduler takes every budget for a whole one
   double hard = 1;                       // share of the requests that bring a deadline of their own
@@ -36,9 +36,9 @@ struct EngineOptions {
   int64_t base_ns = 1'000'000;
   int64_t row_ns = 100'000;
   std::vector<std::pair<uint32_t, int64_t>> table;  // rows, nanoseconds; instead of the line; straight between
-  double noise = 0;             // sigma of the logarithm
-  std::vector<Change> drifts;   // from then on every batch takes this many times as long
-  std::vector<Change> stalls;   // the first batch from then on does
+  double noise = 0;                                 // sigma of the logarithm
+  std::vector<Change> drifts;                       // from then on every batch takes this many times as long
+  std::vector<Change> stalls;                       // the first batch from then on does
 };
 
 struct PolicyOptions {

@@ -1,5 +1,5 @@
-// What policies predict that take a model's latency for exact: by size the most of the last ten batches, before them what
-// a profile says (Clockwork, section 5.3).
+// What policies predict that take a model's latency for exact: by size the most of the last ten batches, before them
+// what a profile says (Clockwork, section 5.3).
 #pragma once
 
 #include <algorithm>

@@ -9,8 +9,7 @@ namespace {
 
 class Symphony final : public DeadlineLine {
  public:
-  explicit Symphony(const World& world)
-      : DeadlineLine(world), latency_(*world.engine, world.options->max_batch) {}
+  explicit Symphony(const World& world) : DeadlineLine(world), latency_(*world.engine, world.options->max_batch) {}
 
   void form(uint32_t, int64_t now, Formed* formed) override {
     const uint32_t steady = steady_size();
@@ -39,8 +38,8 @@ class Symphony final : public DeadlineLine {
   uint32_t steady_size() const {
     const auto instances = static_cast<double>(world_.options->engine.instances);
     uint32_t rows = 1;
-    while (rows < world_.options->max_batch &&
-           static_cast<double>(latency_(rows + 1)) * (1 + 1 / instances) <= static_cast<double>(world_.options->target_ns)) {
+    while (rows < world_.options->max_batch && static_cast<double>(latency_(rows + 1)) * (1 + 1 / instances) <=
+                                                   static_cast<double>(world_.options->target_ns)) {
       ++rows;
     }
     return rows;

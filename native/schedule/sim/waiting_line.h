@@ -1,4 +1,5 @@
-// What the policies have in common that are simulated for comparison only: a queue in order of arrival, or of deadlines.
+// What the policies have in common that are simulated for comparison only: a queue in order of arrival, or of
+// deadlines.
 #pragma once
 
 #include <deque>

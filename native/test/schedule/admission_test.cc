@@ -64,7 +64,8 @@ TEST(Admission, an_urgent_request_does_not_push_out_what_was_promised) {
   Door door;
   door.admission.runs(0, door.now + kMs);
   // 24 rows due as early as three batches allow.
-  for (int i = 0; i < 24; ++i) ASSERT_TRUE(door.admission.admit(1, 1, door.now + kMs * 70 / 10, 0, door.now).admitted) << i;
+  for (int i = 0; i < 24; ++i)
+    ASSERT_TRUE(door.admission.admit(1, 1, door.now + kMs * 70 / 10, 0, door.now).admitted) << i;
   const Admission::Verdict verdict = door.ask(4 * kMs);
   EXPECT_FALSE(verdict.admitted);
   EXPECT_TRUE(verdict.crowded);

@@ -99,7 +99,8 @@ TEST(LatencyModel, what_it_saves_it_reads_back) {
   LatencyModel again;
   ASSERT_TRUE(again.initialise(1000, 1));
   again.seed(model.save());
-  for (const uint32_t rows : {1u, 2u, 7u, 30u, 66u, 1000u}) EXPECT_EQ(again.typical_ns(0, rows), model.typical_ns(0, rows));
+  for (const uint32_t rows : {1u, 2u, 7u, 30u, 66u, 1000u})
+    EXPECT_EQ(again.typical_ns(0, rows), model.typical_ns(0, rows));
   EXPECT_EQ(again.save(), model.save());
 }
 
@@ -116,16 +117,18 @@ TEST(LatencyModel, text_that_is_no_table_is_ignored) {
   std::mt19937 random(7);
   for (int i = 0; i < 5000; ++i) {
     std::string text = good;
-    for (uint32_t changes = random() % 4; changes > 0; --changes) text[random() % text.size()] = static_cast<char>(random());
+    for (uint32_t changes = random() % 4; changes > 0; --changes)
+      text[random() % text.size()] = static_cast<char>(random());
     text.resize(random() % (text.size() + 1));
     LatencyModel model;
     ASSERT_TRUE(model.initialise(8, 1));
     model.seed(text);
     for (uint32_t rows = 1; rows <= 8; ++rows) ASSERT_GE(model.high_ns(0, rows), 0);
   }
-  for (const char* text : {"", "subten-latency/1 ", "subten-latency/1 9:1:1000:1000;", "subten-latency/1 0:9:1000:1000;",
-                           "subten-latency/1 0:1:-5:1000;", "subten-latency/1 0:1:2000:1000;",
-                           "subten-latency/1 0:1:99999999999999999999:1;", "subten-latency/2 0:1:1000:1000;"}) {
+  for (const char* text :
+       {"", "subten-latency/1 ", "subten-latency/1 9:1:1000:1000;", "subten-latency/1 0:9:1000:1000;",
+        "subten-latency/1 0:1:-5:1000;", "subten-latency/1 0:1:2000:1000;",
+        "subten-latency/1 0:1:99999999999999999999:1;", "subten-latency/2 0:1:1000:1000;"}) {
     LatencyModel model;
     ASSERT_TRUE(model.initialise(8, 1));
     model.seed(text);

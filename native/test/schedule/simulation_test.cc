@@ -45,7 +45,8 @@ Options any(uint32_t seed) {
   options.probe = pick(0, 1) * 3;
   if (pick(0, 2) == 0) options.engine.stalls = {{20 * kMs, 50}};
   if (pick(0, 2) == 0) options.engine.drifts = {{30 * kMs, 3}, {60 * kMs, 0.5}};
-  options.load.rate = std::min(20'000.0, saturation(options) / ((1 + options.load.rows_high) / 2.0) * pick(1, 25) / 10.0);
+  options.load.rate =
+      std::min(20'000.0, saturation(options) / ((1 + options.load.rows_high) / 2.0) * pick(1, 25) / 10.0);
   return options;
 }
 
@@ -96,7 +97,8 @@ TEST(Simulation, is_the_same_for_a_seed_and_another_for_another) {
 }
 
 double share(const std::vector<uint32_t>& series, size_t from, size_t to) {
-  return std::accumulate(series.begin() + static_cast<ptrdiff_t>(from), series.begin() + static_cast<ptrdiff_t>(to), 0.0);
+  return std::accumulate(series.begin() + static_cast<ptrdiff_t>(from), series.begin() + static_cast<ptrdiff_t>(to),
+                         0.0);
 }
 
 TEST(Simulation, goodput_stands_at_twice_the_load_and_what_is_admitted_makes_it) {

@@ -91,6 +91,17 @@ Plan DeadlinePolicy::go_or_wait(const Situation& s, const Prefix& prefix) const 
   if (prefix.full || s.closed) return go(BatchReason::kFull);
   const int64_t high = latency_->high_ns(s.shape_class, prefix.rows);
   if (high == 0 || prefix.due_ns == Candidate::kNoDue) return go(BatchReason::kIdle);
+  const int64_t leave_by = prefix.due_ns - latency_->high_ns(s.shape_class, prefix.rows + 1) - kWakeMarginNs;
+  // Instances that take what there is as soon as they are free fall into step, and batches become uneven: where there
+  // is always something to take, they start in turns.
+  if (s.instances > 1 && s.last_start_ns != INT64_MIN) {
+    const int64_t turn = latency_->typical_ns(s.shape_class, prefix.rows) / s.instances;
+    const int64_t next = std::min(s.last_start_ns + turn, leave_by);
+    if (s.now_ns < next && s.arrival_rate * static_cast<double>(turn) >= 1) {
+      plan.wake_ns = next;
+      return plan;
+    }
+  }
   // Whoever comes while this batch runs starts when an instance is free.
   const int64_t next_free = std::min(s.other_free_ns, s.now_ns + latency_->typical_ns(s.shape_class, prefix.rows));
   const double coming = s.arrival_rate * static_cast<double>(std::max<int64_t>(0, next_free - s.now_ns));
@@ -109,7 +120,6 @@ Plan DeadlinePolicy::go_or_wait(const Situation& s, const Prefix& prefix) const 
       kWorthSharing * static_cast<double>(alone)) {
     return go(BatchReason::kIdle);
   }
-  const int64_t leave_by = prefix.due_ns - latency_->high_ns(s.shape_class, prefix.rows + 1) - kWakeMarginNs;
   if (s.now_ns >= leave_by) return go(BatchReason::kDeadline);
   plan.wake_ns = leave_by;
   return plan;

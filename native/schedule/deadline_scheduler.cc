@@ -120,14 +120,18 @@ Plan DeadlineScheduler::decide(uint32_t instance, int64_t now_ns, uint32_t shape
                           .arrival_rate = rate,
                           .best_rate = best_rate,
                           .target_ns = settings_->slo.target_ns,
+                          .last_start_ns = last_start_ns_,
+                          .instances = active,
                           .scarce = refused_share_ > kScarce},
                          candidates_);
+  decided_ns_ = now_ns;
   adapt_margin(last_, now_ns, shape_class);
   return last_;
 }
 
 void DeadlineScheduler::formed(RequestQueue& queue, const Descriptor* descriptors, uint32_t from,
                                uint32_t to) noexcept {
+  last_start_ns_ = decided_ns_;
   // Requests of several rows leave some room in a batch that no other fits into.
   if (last_.reason == BatchReason::kFull && !closed_) {
     fill_ += (last_.rows - fill_) / 16;

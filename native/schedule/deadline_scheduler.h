@@ -104,9 +104,10 @@ class DeadlineScheduler {
   bool closed_ = false;
   bool ended_ = false;
   std::vector<uint32_t> passed_by_;  // by level: batches since it was served, while it waited
-  Plan last_;                        // what was planned last
-  double margin_ns_ = 0;             // of admission
-  double refused_share_ = 0;         // of what came lately
+  int64_t decided_ns_ = 0, last_start_ns_ = INT64_MIN;
+  Plan last_;                 // what was planned last
+  double margin_ns_ = 0;      // of admission
+  double refused_share_ = 0;  // of what came lately
   uint64_t refused_ = 0, admitted_ = 0;
   int64_t refused_ns_ = 0;           // when that was measured
   double fill_ = 0;                  // rows of a batch that was full, on average

@@ -159,6 +159,20 @@ TEST(Simulation, adds_no_wait_to_a_single_request) {
   EXPECT_NEAR(static_cast<double>(f.answered.quantile(0.99)), 1.1 * kMs, 0.01 * kMs);
 }
 
+TEST(Simulation, several_instances_take_turns_which_makes_batches_even) {
+  Options options = quiet(0.5, 2000);
+  options.engine.instances = 8;
+  options.max_batch = 64;
+  options.target_ns = 25 * kMs;
+  options.load.rate = 0.5 * saturation(options);
+  Figures turns, greedy;
+  ASSERT_TRUE(simulate(options, &turns));
+  options.policy.kind = PolicyKind::kStatic;
+  ASSERT_TRUE(simulate(options, &greedy));
+  EXPECT_LT(turns.answered.quantile(0.99), 0.9 * static_cast<double>(greedy.answered.quantile(0.99)));
+  EXPECT_LT(turns.answered.quantile(0.5), greedy.answered.quantile(0.5));
+}
+
 TEST(Simulation, knowing_what_is_left_of_a_budget_is_worth_a_third_at_least) {
   Options options = quiet(1.2, 3000);
   options.load.burnt_high = 0.8;

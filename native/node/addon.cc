@@ -15,6 +15,7 @@
 #include "node/flight_calls.h"
 #include "node/loop_timer.h"
 #include "node/open_model.h"
+#include "node/simulate_call.h"
 #include "node/values.h"
 
 namespace subten {
@@ -137,6 +138,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("engineCall", Napi::Function::New(env, engine_call));
   exports.Set("loopTimer", Napi::Function::New(env, loop_timer));
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
+  exports.Set("simulate", Napi::Function::New(env, simulate_call));
   exports.Set("openModel", Napi::Function::New(env, open_model));
   exports.Set("measureLatencies", Napi::Function::New(env, measure_model));
   exports.Set("createPort", Napi::Function::New(env, create_port));

@@ -21,6 +21,7 @@ bool Admission::initialise(int64_t target_ns, uint32_t batch_capacity, uint32_t 
   latency_ = latency;
   busy_until_.reset(new (std::nothrow) std::atomic<int64_t>[instances]());
   active_.store(instances, std::memory_order_relaxed);
+  fill_.store(capacity_, std::memory_order_relaxed);
   return busy_until_ != nullptr;
 }
 
@@ -59,21 +60,19 @@ Admission::Ahead Admission::look(uint32_t level, uint8_t bucket, int64_t now_ns)
   return ahead;
 }
 
-// Whether some later due time could not be kept any more with `rows` more before it, at the best rate.
-bool Admission::pushes_out(uint32_t level, uint32_t rows, uint8_t bucket, uint64_t before, int64_t free_ns, double rate,
+// Whether some that were admitted for a later time would be late with `sum` rows before them.
+bool Admission::pushes_out(uint32_t level, uint8_t bucket, uint64_t sum, const Pace& pace,
                            int64_t now_ns) const noexcept {
   if (bucket == kFar) return false;
   const auto first = static_cast<uint32_t>((now_ns / width_ns_) % kBuckets);
   const uint32_t own = (bucket + kBuckets - first) % kBuckets;
   const int64_t start = now_ns / width_ns_ * width_ns_;
-  double sum = static_cast<double>(before) + rows;
   for (uint32_t i = own + 1; i < kBuckets; ++i) {
     const uint32_t more = levels_[level].rows[(first + i) % kBuckets].load(std::memory_order_relaxed);
     if (more == 0) continue;
     sum += more;
-    // Due at the end of their bucket at the latest; the last batch has run by then.
-    const int64_t until = start + (i + 1) * width_ns_;
-    if (sum > rate * static_cast<double>(until - free_ns) + capacity_) return true;
+    // Due in the middle of their bucket, as far as one knows.
+    if (pace.start_ns(sum - 1) + pace.high_ns > start + i * width_ns_ + width_ns_ / 2) return true;
   }
   return false;
 }
@@ -87,9 +86,11 @@ Admission::Verdict Admission::admit(uint32_t level_number, uint32_t rows, int64_
     const Ahead ahead = look(level, verdict.bucket, now_ns);
     const uint32_t active = std::max<uint32_t>(1, active_.load(std::memory_order_relaxed));
     const int64_t free = first_free_ns(now_ns);
-    const int64_t full = latency_->typical_ns(shape_class, capacity_);
-    const uint64_t batches = ahead.before / capacity_;
-    const int64_t start = free + static_cast<int64_t>(batches) * (full / active);
+    // What comes meanwhile with a higher priority goes first.
+    const double left = 1 - levels_[level].share_above.load(std::memory_order_relaxed);
+    const Pace pace{free, static_cast<double>(latency_->typical_ns(shape_class, capacity_)) / (active * left),
+                    latency_->high_ns(shape_class, capacity_), fill_.load(std::memory_order_relaxed)};
+    const int64_t start = pace.start_ns(ahead.before);
     // Its batch has those before it that fill none, and who joins until it starts.
     const double coming = arrival_rate_.load(std::memory_order_relaxed) * static_cast<double>(start - now_ns) / active;
     const double company = static_cast<double>(ahead.before % capacity_ + rows) +
@@ -98,10 +99,12 @@ Admission::Verdict Admission::admit(uint32_t level_number, uint32_t rows, int64_
     const int64_t ends = start + latency_->high_ns(shape_class, std::max(size, rows));
     verdict.predicted_ns = ends - now_ns;
     const bool refusing = refusing_.load(std::memory_order_relaxed);
-    bool reachable = ends <= due_ns - (refusing && ahead.before > 0 ? target_ns_ / kHysteresis : 0);
+    int64_t margin = 0;
+    if (ahead.before > 0)
+      margin = margin_ns_.load(std::memory_order_relaxed) + (refusing ? target_ns_ / kHysteresis : 0);
+    bool reachable = ends <= due_ns - margin;
     if (reachable && ahead.after > 0) {
-      reachable = !pushes_out(level, rows, verdict.bucket, ahead.before, free,
-                              latency_->best_rate(shape_class) * active, now_ns);
+      reachable = !pushes_out(level, verdict.bucket, ahead.before + rows, pace, now_ns);
       verdict.crowded = !reachable;
     }
     // relaxed, and written where it changes only: a hint.
@@ -113,6 +116,7 @@ Admission::Verdict Admission::admit(uint32_t level_number, uint32_t rows, int64_
     }
   }
   levels_[level].rows[verdict.bucket].fetch_add(rows, std::memory_order_relaxed);
+  levels_[level].admitted_rows.fetch_add(rows, std::memory_order_relaxed);
   admitted_.fetch_add(1, std::memory_order_relaxed);
   return verdict;
 }

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 
@@ -42,6 +43,18 @@ class Admission {
     active_.store(active_instances, std::memory_order_relaxed);
     arrival_rate_.store(arrival_rate, std::memory_order_relaxed);
   }
+  // Leader: rows that a batch has to which no further request could be added.
+  void publish_fill(double rows) noexcept { fill_.store(rows, std::memory_order_relaxed); }
+  // Leader: how much sooner than it is due a request must be predicted to end that has others before it.
+  void publish_margin(int64_t margin_ns) noexcept { margin_ns_.store(margin_ns, std::memory_order_relaxed); }
+  // Leader: the share of all instances' time that goes to priorities above `level`.
+  void publish_share_above(uint32_t level, double share) noexcept {
+    levels_[level_index(level)].share_above.store(share, std::memory_order_relaxed);
+  }
+  // Rows that were admitted at this level, ever.
+  uint64_t admitted_rows(uint32_t level) const noexcept {
+    return levels_[level_index(level)].admitted_rows.load(std::memory_order_relaxed);
+  }
   // Leader: `instance` runs a batch that should end at `until_ns`. Any thread: it has ended.
   void runs(uint32_t instance, int64_t until_ns) noexcept {
     busy_until_[instance].store(until_ns, std::memory_order_relaxed);
@@ -70,14 +83,28 @@ class Admission {
   uint32_t level_index(uint32_t level) const noexcept { return level > kLevels ? kLevels - 1 : level - 1; }
   uint8_t bucket_of(int64_t due_ns, int64_t now_ns) const noexcept;
   Ahead look(uint32_t level, uint8_t bucket, int64_t now_ns) const noexcept;
-  bool pushes_out(uint32_t level, uint32_t rows, uint8_t bucket, uint64_t before, int64_t free_ns, double rate,
-                  int64_t now_ns) const noexcept;
+  // How full batches follow one another.
+  struct Pace {
+    int64_t free_ns;  // when the first of them starts
+    double step_ns;   // from one to the next
+    int64_t high_ns;  // what one takes
+    double rows;      // in one
+    // When the batch starts that has the row with so many before it.
+    int64_t start_ns(uint64_t before) const noexcept {
+      return free_ns + static_cast<int64_t>(std::floor(static_cast<double>(before) / rows) * step_ns);
+    }
+  };
+  bool pushes_out(uint32_t level, uint8_t bucket, uint64_t sum, const Pace& pace, int64_t now_ns) const noexcept;
 
   struct alignas(64) Level {
     std::array<std::atomic<uint32_t>, kBuckets + 1> rows{};
+    std::atomic<uint64_t> admitted_rows{0};
+    std::atomic<double> share_above{0};
   };
   std::array<Level, kLevels> levels_{};
   alignas(64) std::atomic<double> arrival_rate_{0};
+  std::atomic<double> fill_{1};
+  std::atomic<int64_t> margin_ns_{0};
   std::atomic<uint32_t> active_{1};
   std::unique_ptr<std::atomic<int64_t>[]> busy_until_;
   uint32_t instances_ = 1;

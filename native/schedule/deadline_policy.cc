@@ -9,7 +9,7 @@ namespace {
 // From the decision to the start of the engine: the leader's own work and, where it slept, its waking up.
 constexpr int64_t kWakeMarginNs = BatchPolicy::kDeadlineMarginNs;
 // From this share of what all instances can do the time of an instance counts: what it spends on a small batch is
-// missing to others.
+// missing to others. A batch with less than this share of the best rate is a small one.
 constexpr double kBusy = 0.85;
 // One row more must cost less than this part of a run of its own, or batching saves nothing.
 constexpr double kWorthSharing = 0.9;
@@ -91,12 +91,28 @@ Plan DeadlinePolicy::go_or_wait(const Situation& s, const Prefix& prefix) const 
   if (prefix.full || s.closed) return go(BatchReason::kFull);
   const int64_t high = latency_->high_ns(s.shape_class, prefix.rows);
   if (high == 0 || prefix.due_ns == Candidate::kNoDue) return go(BatchReason::kIdle);
+  const int64_t leave_by = prefix.due_ns - latency_->high_ns(s.shape_class, prefix.rows + 1) - kWakeMarginNs;
+  // Instances that take what there is as soon as they are free fall into step, and batches become uneven: where there
+  // is always something to take, they start in turns.
+  if (s.instances > 1 && s.last_start_ns != INT64_MIN) {
+    const int64_t turn = latency_->typical_ns(s.shape_class, prefix.rows) / s.instances;
+    const int64_t next = std::min(s.last_start_ns + turn, leave_by);
+    if (s.now_ns < next && s.arrival_rate * static_cast<double>(turn) >= 1) {
+      plan.wake_ns = next;
+      return plan;
+    }
+  }
   // Whoever comes while this batch runs starts when an instance is free.
   const int64_t next_free = std::min(s.other_free_ns, s.now_ns + latency_->typical_ns(s.shape_class, prefix.rows));
   const double coming = s.arrival_rate * static_cast<double>(std::max<int64_t>(0, next_free - s.now_ns));
   if (coming < 1) return go(BatchReason::kIdle);
   const auto company = static_cast<uint32_t>(std::min<double>(capacity_, std::ceil(coming)));
-  if (next_free + latency_->high_ns(s.shape_class, company) <= s.now_ns + s.target_ns) return go(BatchReason::kIdle);
+  // Where requests are being refused, a batch far from its best rate wastes what they would need.
+  const double pace = prefix.rows / static_cast<double>(latency_->typical_ns(s.shape_class, prefix.rows));
+  const bool waste = s.scarce && pace < kBusy * latency_->best_rate(s.shape_class);
+  if (!waste && next_free + latency_->high_ns(s.shape_class, company) <= s.now_ns + s.target_ns) {
+    return go(BatchReason::kIdle);
+  }
   // Some of them would be late. Does one row more save anything?
   const int64_t grown = latency_->typical_ns(s.shape_class, prefix.rows + 1);
   const int64_t alone = latency_->typical_ns(s.shape_class, 1);
@@ -104,7 +120,6 @@ Plan DeadlinePolicy::go_or_wait(const Situation& s, const Prefix& prefix) const 
       kWorthSharing * static_cast<double>(alone)) {
     return go(BatchReason::kIdle);
   }
-  const int64_t leave_by = prefix.due_ns - latency_->high_ns(s.shape_class, prefix.rows + 1) - kWakeMarginNs;
   if (s.now_ns >= leave_by) return go(BatchReason::kDeadline);
   plan.wake_ns = leave_by;
   return plan;

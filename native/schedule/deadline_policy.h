@@ -33,6 +33,9 @@ struct Situation {
   double arrival_rate = 0;            // rows a nanosecond
   double best_rate = 0;               // the same that all instances can do; 0: unknown
   int64_t target_ns = INT64_MAX;      // what new requests have
+  int64_t last_start_ns = INT64_MIN;  // when a batch was started last, on any instance
+  uint32_t instances = 1;             // that may run
+  bool scarce = false;  // requests are refused, now and then at least: rows in time count for more than time
 };
 
 struct Plan {

@@ -17,7 +17,7 @@ namespace subten {
 
 class DeadlineScheduler {
  public:
-  // So many batches may pass a waiting priority level by; the next one begins with it.
+  // So many batches may pass a waiting priority level by, one more for each level above 17; the next begins with it.
   static constexpr uint32_t kPassedBy = 16;
   // A late request without a deadline of its own is kept for so many targets after it came.
   static constexpr int64_t kKeptTargets = 5;
@@ -89,6 +89,9 @@ class DeadlineScheduler {
   uint32_t window_requests() const noexcept { return 2 * settings_->requests_capacity(); }
   uint32_t lead_level(const RequestQueue& queue) const noexcept;
   Plan decide(uint32_t instance, int64_t now_ns, uint32_t shape_class) noexcept;
+  void adapt_margin(const Plan& plan, int64_t now_ns, uint32_t shape_class) noexcept;
+  void measure_refusals(int64_t now_ns) noexcept;
+  void measure_levels(int64_t now_ns, double best_rate) noexcept;
 
   const BatchSettings* settings_;
   uint32_t instances_;
@@ -101,7 +104,17 @@ class DeadlineScheduler {
   bool closed_ = false;
   bool ended_ = false;
   std::vector<uint32_t> passed_by_;  // by level: batches since it was served, while it waited
-  double rate_ = 0;                  // rows a nanosecond, as of rate_ns_
+  int64_t decided_ns_ = 0, last_start_ns_ = INT64_MIN;
+  Plan last_;                 // what was planned last
+  double margin_ns_ = 0;      // of admission
+  double refused_share_ = 0;  // of what came lately
+  uint64_t refused_ = 0, admitted_ = 0;
+  int64_t refused_ns_ = 0;           // when that was measured
+  double fill_ = 0;                  // rows of a batch that was full, on average
+  std::vector<double> level_rates_;  // rows a nanosecond that are admitted, by level
+  std::vector<uint64_t> level_rows_;
+  int64_t levels_ns_ = 0;  // when those were measured
+  double rate_ = 0;        // rows a nanosecond, as of rate_ns_
   double rate_window_ns_ = 1e8;
   int64_t rate_ns_ = 0;
 };

@@ -44,6 +44,7 @@ bool LatencyModel::initialise(uint32_t batch_capacity, uint32_t classes) noexcep
     cells_ = cell_of(capacity_) + 1;
     cell_values_.assign(size_t{classes_} * cells_, Cell{});
     published_ = std::vector<Published>(cell_values_.size());
+    evidence_.resize(cells_);
     best_rate_ = std::vector<std::atomic<double>>(classes_);
     best_rows_ = std::vector<std::atomic<uint32_t>>(classes_);
     for (auto& rows : best_rows_) rows.store(1, std::memory_order_relaxed);
@@ -68,66 +69,85 @@ void LatencyModel::put(Cell* cell, int64_t latency_ns) noexcept {
 
 void LatencyModel::observe(uint32_t shape, uint32_t rows, int64_t latency_ns) noexcept {
   if (shape >= classes_ || rows == 0) return;
-  put(&cell_values_[shape * cells_ + cell_of(std::min(rows, capacity_))], latency_ns);
-  ++observations_;
+  Cell& cell = cell_values_[shape * cells_ + cell_of(std::min(rows, capacity_))];
+  // What is out of date and wrong says nothing any more: a size that was avoided for being slow begins anew.
+  const bool stale = cell.count > 0 && observations_ - cell.last > kStale;
+  if (stale && (2 * latency_ns < cell.typical || latency_ns > 2 * cell.high)) cell.count = 0;
+  put(&cell, latency_ns);
+  cell.last = ++observations_;
   publish(shape);
 }
 
-LatencyEstimate LatencyModel::estimate(uint32_t shape, uint32_t rows) const noexcept {
-  if (shape >= classes_) return {};
-  const uint32_t own = cell_of(std::clamp<uint32_t>(rows, 1, capacity_));
-  for (uint32_t cell = own; cell < cells_; ++cell) {
-    const Cell& seen = cell_at(shape, cell);
-    if (seen.count > 0) {
-      return {seen.typical, seen.high, seen.count, cell == own ? Basis::kMeasured : Basis::kBetween};
-    }
-  }
-  for (uint32_t cell = own; cell-- > 0;) {
-    const Cell& seen = cell_at(shape, cell);
-    if (seen.count == 0) continue;
-    const uint32_t largest = std::min(rows_of(cell), capacity_);
-    const int64_t runs = (rows + largest - 1) / largest;
-    return {seen.typical * runs, seen.high * runs, seen.count, Basis::kBeyond};
-  }
-  return {};
+// Whether what is known of another size counts for more: it is newer by kStale, or rests on enough batches where this
+// one, slow perhaps for being the first, does not.
+bool LatencyModel::outweighs(const Evidence& other, const Evidence& own) noexcept {
+  return other.last > own.last + kStale || (other.firm && !own.firm);
 }
 
-// What a size takes also bounds the larger ones from below: noise in the cells must not make a larger batch look
-// quicker than a smaller one.
+// The next cell with samples after `cell`, or cells_.
+uint32_t LatencyModel::seen_above(uint32_t shape, uint32_t cell) const noexcept {
+  do {
+    ++cell;
+  } while (cell < cells_ && cell_at(shape, cell).count == 0);
+  return cell;
+}
+
+LatencyEstimate LatencyModel::estimate(uint32_t shape, uint32_t rows) const noexcept {
+  if (shape >= classes_ || !known(shape)) return {};
+  const uint32_t own = cell_of(std::clamp<uint32_t>(rows, 1, capacity_));
+  const Cell& seen = cell_at(shape, own);
+  if (seen.count > 0) return {seen.typical, seen.high, seen.count, Basis::kMeasured};
+  const Values values = published(shape, rows);
+  return {values.typical, values.high, 0, seen_above(shape, own) < cells_ ? Basis::kBetween : Basis::kBeyond};
+}
+
 void LatencyModel::publish(uint32_t shape) noexcept {
-  uint32_t largest = cells_;  // cell of the largest size that was seen
-  while (largest > 0 && cell_at(shape, largest - 1).count == 0) --largest;
-  if (largest-- == 0) return;
-  int64_t least_typical = 0, least_high = 0;
+  // From the largest down: what a size takes, or what a larger one does if more is known of that.
+  Evidence above{INT64_MAX, INT64_MAX, 0, false};
+  for (uint32_t cell = cells_; cell-- > 0;) {
+    const Cell& own = cell_at(shape, cell);
+    const Evidence seen{own.typical, own.high, own.last, own.count >= kSeedSamples};
+    if (own.count == 0) {
+      evidence_[cell] = above;
+      evidence_[cell].last = 0;
+      continue;
+    }
+    if (outweighs(above, seen)) {
+      above = {std::min(seen.typical, above.typical), std::min(seen.high, above.high), above.last, true};
+    } else {
+      above = seen;
+    }
+    evidence_[cell] = above;
+  }
+  if (above.typical == INT64_MAX) return;  // nothing was seen yet
+  // And up again: nor more than a smaller size does in proportion, nor less than that.
+  Evidence below{0, 0, 0, false};
+  uint32_t below_rows = 0;
+  Values least{0, 0};
   double best = 0;
   uint32_t best_rows = 1;
-  uint32_t seen = 0;  // the next cell with samples, at or after the current one
   for (uint32_t cell = 0; cell < cells_; ++cell) {
     const uint32_t rows = std::min(rows_of(cell), capacity_);
-    int64_t runs = 1;
-    if (cell > largest) {
-      seen = largest;
-      const uint32_t most = std::min(rows_of(largest), capacity_);
-      runs = (rows + most - 1) / most;
-    } else if (seen < cell || cell == 0) {
-      seen = cell;
-      while (cell_at(shape, seen).count == 0) ++seen;
+    const bool seen = cell_at(shape, cell).count > 0;
+    Evidence own = evidence_[cell];
+    if (below_rows > 0 && (!seen || outweighs(below, own))) {
+      const double times = static_cast<double>(rows) / below_rows;
+      own.typical = std::min(own.typical, static_cast<int64_t>(static_cast<double>(below.typical) * times));
+      own.high = std::min(own.high, static_cast<int64_t>(static_cast<double>(below.high) * times));
+      own.last = std::max(own.last, below.last);
+      own.firm = below.firm;
     }
-    const Cell& from = cell_at(shape, seen);
-    const int64_t typical = std::max(least_typical, from.typical * runs);
-    const int64_t high = std::max({least_high, from.high * runs, typical});
+    least.typical = std::max(least.typical, own.typical);
+    least.high = std::max({least.high, own.high, least.typical});
     Published& to = published_[shape * cells_ + cell];
-    to.typical.store(typical, std::memory_order_relaxed);
-    to.high.store(high, std::memory_order_relaxed);
-    if (seen != cell) continue;
-    // A few batches of a small size, slow for being the first, must not hide what larger ones have shown.
-    if (from.count >= kSeedSamples) {
-      least_typical = typical;
-      least_high = high;
-    }
+    to.typical.store(least.typical, std::memory_order_relaxed);
+    to.high.store(least.high, std::memory_order_relaxed);
+    if (!seen) continue;
+    below = own;
+    below_rows = rows;
     // Only what was seen can be the best: a value that is taken from another size says nothing of the rate.
-    if (rows / static_cast<double>(typical) > best * 1.001) {
-      best = rows / static_cast<double>(typical);
+    if (rows / static_cast<double>(least.typical) > best * 1.001) {
+      best = rows / static_cast<double>(least.typical);
       best_rows = rows;
     }
   }

@@ -3,12 +3,15 @@
 // A cell keeps its last batches and takes order statistics of them: the median is typical, the 95th percentile is high.
 // A window, and not an average, because one stall must not move anything (it is one of many), while a change that lasts
 // must be followed soon: three batches of a new level are enough to raise the high value. Nothing is assumed of the
-// shape of the curve over sizes but that a larger batch takes no less time: a size that was never seen takes the value
-// of the next larger one that was, and beyond the largest as much as several runs of that.
+// shape of the curve over sizes but two bounds: a larger batch takes no less time, and a row no more in a larger batch
+// than in a smaller one. A size that was never seen, or not since others have changed, takes the lower of what the next
+// larger one takes and what the next smaller one does in proportion. Bounds that were looser (two runs of the largest
+// for one row more) would keep such a size from ever being tried where time is short.
 //
 // Written under the leader token. The published values may be read by any thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -22,7 +25,7 @@ namespace subten {
 enum class Basis : uint8_t {
   kMeasured = 0,  // this size was seen
   kBetween,       // a larger size was seen: no longer than that
-  kBeyond,        // only smaller ones were: as several runs of the largest
+  kBeyond,        // only smaller ones were: in proportion to the largest
   kUnknown,       // nothing is known: 0
 };
 
@@ -36,6 +39,8 @@ struct LatencyEstimate {
 class LatencyModel {
  public:
   static constexpr uint32_t kWindow = 32;
+  // A size is out of date when another was seen so many batches after it.
+  static constexpr uint64_t kStale = 64;
   // Shapes that differ in size are told apart by the power of four of their elements a row.
   static constexpr uint32_t kShapeClasses = 8;
 
@@ -69,7 +74,8 @@ class LatencyModel {
   void each_measured(Visit visit) const {
     for (uint32_t shape = 0; shape < classes_; ++shape) {
       for (uint32_t cell = 0; cell < cells_; ++cell) {
-        if (cell_at(shape, cell).count > 0) visit(shape, rows_of(cell), estimate(shape, rows_of(cell)));
+        const uint32_t rows = std::min(rows_of(cell), capacity_);
+        if (cell_at(shape, cell).count > 0) visit(shape, rows, estimate(shape, rows));
       }
     }
   }
@@ -78,6 +84,7 @@ class LatencyModel {
   struct Cell {
     std::array<int32_t, kWindow> us_8{};  // eighths of a microsecond: 268 s at most
     uint32_t count = 0;                   // samples ever; the window holds the last kWindow
+    uint64_t last = 0;                    // observations() when it was seen last
     int64_t typical = 0;
     int64_t high = 0;
   };
@@ -87,11 +94,19 @@ class LatencyModel {
   struct Values {
     int64_t typical, high;
   };
+  // What is known of a size, from its own batches or from those of another.
+  struct Evidence {
+    int64_t typical, high;
+    uint64_t last;  // observations() when it was seen
+    bool firm;      // in enough batches
+  };
+  static bool outweighs(const Evidence& other, const Evidence& own) noexcept;
   // Sizes to 64 have a cell each, larger ones share: 16 to a doubling.
   static uint32_t cell_of(uint32_t rows) noexcept;
   static uint32_t rows_of(uint32_t cell) noexcept;  // the largest size of a cell
   const Cell& cell_at(uint32_t shape, uint32_t cell) const noexcept { return cell_values_[shape * cells_ + cell]; }
   void put(Cell* cell, int64_t latency_ns) noexcept;
+  uint32_t seen_above(uint32_t shape, uint32_t cell) const noexcept;
   void publish(uint32_t shape) noexcept;
   Values published(uint32_t shape_class, uint32_t rows) const noexcept;
 
@@ -101,6 +116,7 @@ class LatencyModel {
   uint64_t observations_ = 0;
   std::vector<Cell> cell_values_;
   std::vector<Published> published_;
+  std::vector<Evidence> evidence_;  // of one class, while it is published
   std::vector<std::atomic<double>> best_rate_;
   std::vector<std::atomic<uint32_t>> best_rows_;
 };

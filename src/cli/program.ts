@@ -9,10 +9,11 @@ import { addInfer } from './infer.js'
 import { addInspect } from './inspect.js'
 import { reportError } from './report.js'
 import { addServe } from './serve.js'
+import { addSimulate } from './simulate.js'
 import { addSla } from './sla.js'
 import { addTypes } from './types.js'
 
-const COMMANDS = [addServe, addInfer, addBench, addDoctor, addInspect, addTypes, addSla, addExplain]
+const COMMANDS = [addServe, addInfer, addBench, addDoctor, addInspect, addTypes, addSla, addSimulate, addExplain]
 
 /** Runs `subten` with these arguments; resolves to its exit code. */
 export async function run(args: readonly string[], context: Context): Promise<number> {

@@ -157,6 +157,8 @@ export interface NativeAddon {
   lockFile?(descriptor: number): number
   /** A control call of an engine, on a thread of its own. */
   engineCall?(engine: string, method: string, args: readonly (string | Uint8Array)[]): Promise<string | NativeStatus>
+  /** src/cli/simulation.ts has the types of both texts. */
+  simulate?(options: string): Promise<string | NativeStatus>
   attachPort(id: string, onWake: () => void): NativePort | NativeStatus
 }
 

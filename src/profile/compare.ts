@@ -2,9 +2,10 @@ import { SubtenError } from '../runtime/errors.js'
 import { benchProgram, runBench } from './bench-process.js'
 import { type Figure, figuresOfProfile, type ReportFigures } from './compare-figures.js'
 import { median } from './median.js'
-import { fewestRounds, pairedRatio } from './paired-ratio.js'
+import { pairedRatio } from './paired-ratio.js'
 import { seededRandom } from './random.js'
 import type { Comparison, Difference, Estimate, MachineFacts, ProfileReport } from './report-types.js'
+import { fewestValues } from './signed-rank.js'
 
 /** Of the intervals of ratios: one figure in a thousand is called different where nothing is. */
 export const CONFIDENCE = 0.999
@@ -79,7 +80,7 @@ export interface CompareOptions {
  */
 export async function compareBuilds(options: CompareOptions): Promise<Comparison> {
   const { rounds, args, signal } = options
-  const least = fewestRounds(CONFIDENCE)
+  const least = fewestValues(CONFIDENCE)
   if (!Number.isInteger(rounds) || rounds < least || rounds > 1000) {
     throw new SubtenError('CONFIG_INVALID', `rounds: ${rounds} is not a whole number from ${least} to 1000`, {
       remedy: `An interval of 99.9 % takes ${least} rounds; 31 short ones find a slowdown of 10 % on a noisy machine.`,
@@ -123,7 +124,7 @@ export function differencesOfRounds(
   const differences: Difference[] = []
   for (const { figure, ...rows } of found.values()) {
     const used = rows.before.length
-    if (used < fewestRounds(CONFIDENCE)) {
+    if (used < fewestValues(CONFIDENCE)) {
       notes.push(`${figure.what}: only ${used} rounds have it in both builds, too few for an interval.`)
       continue
     }

@@ -68,12 +68,12 @@ export function figuresOfProfile(report: ProfileReport): ReportFigures {
   }
 }
 
-/** As {@link figuresOfProfile}, with what several processes say of a figure where they say it. */
+/** As {@link figuresOfProfile}, with intervals over processes; a figure of which they say nothing has none. */
 export function figuresOfProcesses(report: ProfileReport): ReportFigures {
   const all = figuresOfProfile(report)
   const figures = all.figures.map((figure): Figure => {
     const repeated = report.repeated?.figures.find(({ what }) => what === figure.what)
-    if (!repeated) return figure
+    if (!repeated) return { ...figure, interval: undefined }
     const { value, low, high, each } = repeated
     return { ...figure, value, interval: { value, low, high }, processes: each.length }
   })

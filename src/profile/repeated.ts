@@ -78,7 +78,7 @@ function figuresOf(runs: readonly ProcessRun[], isServer: boolean, notes: string
   add('throughput', '1/s', (run) => run.throughput)
   const unknown = PERCENTILES.filter((name) => !add(name, 'µs', ({ latencyUs }) => borneOut(latencyUs[name])))
   if (unknown.length > 0) {
-    notes.push(`${load}: not every process has the requests that ${unknown.join(' and ')} takes; make them longer.`)
+    notes.push(`${load}: not every process has enough requests for ${unknown.join(', ')}; make them longer.`)
   }
   // A server's percentiles of stages are since it loaded the model: the processes would all tell of the same requests.
   const compute = isServer ? 0 : median(runs.map(({ run }) => run.stagesUs?.compute.p50 ?? 0))

@@ -61,7 +61,7 @@ describe('the report of several processes', () => {
     const short = run({ ...all, latencyUs: { ...run().latencyUs, p999: { needs: 12 } } })
     const { repeated, notes } = reportOfProcesses([of(run(all)), of(short), of(run(all))], ABOUT)
     expect(repeated?.figures.map(({ what }) => what)).not.toContain('p999, Poisson 2000/s')
-    expect(notes.join()).toContain('not every process has the requests that p999 takes')
+    expect(notes.join()).toContain('not every process has enough requests for p999')
   })
 
   it('leaves out stages that a server counts since it loaded the model', () => {
@@ -122,6 +122,14 @@ describe('a report of several processes beside one of another time', () => {
   it('finds what is larger than the processes differ', () => {
     const { differences } = compareReports(processes(spread), processes(spread.map((mean) => 1.4 * mean)))
     expect(differences[0]).toMatchObject({ what: 'p50', real: true, verdict: 'slower' })
+  })
+
+  it('says nothing of a percentile for which some process has too few requests', () => {
+    const short = { latencyUs: { ...run().latencyUs, p99: { needs: 12 } } }
+    const few = reportOfProcesses([of(run(all)), of(run({ ...all, ...short })), of(run(all))], ABOUT)
+    const { differences, notes } = compareReports(few, processes(spread))
+    expect(differences.map(({ what }) => what)).not.toContain('p99')
+    expect(notes.join()).toContain('no interval, so nothing is said about them: p99, Poisson 2000/s')
   })
 
   it('takes the intervals within a run where only one is such a report', () => {

@@ -56,6 +56,7 @@ describe('the report of a load test', () => {
     expect(page).toMatch(/<th>p50, Poisson 2000\/s<\/th><td><b>1\.1 ms<\/b>/)
     expect(page).toContain('in 5 of 6 open-loop runs')
     expect(page).not.toContain('lowest p99')
+    expect(page).not.toContain('Latency against answers a second')
     const broken = profileHtml(
       reportOfProcesses(
         [1, 2, 3].map(() => profileReport({ runs: [invalidRun()] })),

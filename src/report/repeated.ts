@@ -5,7 +5,9 @@ import { counted, figure, rate, time } from './quantities.js'
 
 /** What several processes say together: the figures to take along, since they hold what varies between processes. */
 export function repeatedCard({ processes, invalid, figures }: Repeated): Html {
-  const lead = `Medians of ${counted(processes - invalid, 'process', 'processes')}${invalid === 0 ? '' : `; ${counted(invalid, 'other')} did not keep the schedule`}. The intervals of 95 % hold what differs from process to process; those of the runs below do not.`
+  const left =
+    invalid > 0 && `; ${counted(invalid, 'process', 'processes')} had a run whose schedule was not kept: it is left out`
+  const lead = html`Medians over the processes${left}. The intervals of 95 % hold what differs from process to process; those of the runs below do not.`
   const value = (of: number, unit: string): string =>
     unit === 'µs' ? time(of) : unit === '1/s' ? rate(of) : `${figure(of)} ${unit}`
   return card(

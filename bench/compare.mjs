@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
 import { at } from '../scripts/step.mjs'
+import { fromSources } from './library.mjs'
 import { isQuick, median } from './measure.mjs'
 import { number } from './report.mjs'
 
@@ -17,7 +17,7 @@ const BUSY_US = 200
 const SLOWER_US = 220
 
 export default async function measure() {
-  const { compareBuilds } = await bundled()
+  const { compareBuilds } = await fromSources('src/profile/compare.ts')
   const folder = mkdtempSync(join(tmpdir(), 'subten-compare-'))
   try {
     const builds = {
@@ -123,11 +123,4 @@ function fakeBuild(folder, name, busyUs) {
     `process.argv[process.argv.indexOf('MODEL')] = ${JSON.stringify(model)}\nawait import(${JSON.stringify(pathToFileURL(at('dist', 'cli.js')).href)})\n`,
   )
   return root
-}
-
-/** The library's own code: it is no public function, so it is bundled from the sources. */
-async function bundled() {
-  const outfile = at('.cache', 'bench', 'compare.mjs')
-  await build({ entryPoints: [at('src/profile/compare.ts')], outfile, bundle: true, platform: 'node', format: 'esm' })
-  return import(pathToFileURL(outfile).href)
 }

@@ -1,7 +1,7 @@
-// What does the flight recorder cost? One model whose recorder is switched on and off every few milliseconds, so that
-// code, memory and machine are the same both ways; and beside it what its watching thread uses, which stays on. Where a
-// CPU cgroup can be made the process is in one that is preferred to everything else: a hundredth is less than what other
-// programs take.
+// What does the flight recorder cost? One model whose recorder is switched on and off every few milliseconds while its
+// callers go on, so that code, memory and machine are the same both ways; and beside it what its watching thread uses,
+// which stays on. Where a CPU cgroup can be made the process is in one that is preferred to everything else: a hundredth
+// is less than what other programs take.
 import { fork } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -9,23 +9,28 @@ import { fileURLToPath } from 'node:url'
 import { at } from '../scripts/step.mjs'
 import { cpuGroup } from '../test/flight/cpu-group.mjs'
 import { inSubten } from './contenders.mjs'
-import { closedRate, median, millis, paired, rounds } from './measure.mjs'
-import { number, ratioLine } from './report.mjs'
+import { fromSources } from './library.mjs'
+import { closedRate, isQuick, median, millis, mulberry32 } from './measure.mjs'
+import { intervalLine, number } from './report.mjs'
 
-const COUNT = rounds(151)
-const MS = millis(40)
-const BAR = { least: 0.99, even: true }
-/** Of models that are opened anew, with everything that watches and without: it varies more, so rounds are longer. */
-const WHOLE_COUNT = rounds(41)
-const WHOLE_MS = millis(120)
+const BAR = { least: 0.99 }
+/**
+ * Milliseconds of one way, and pairs of both. As short as can be: what the machine does lasts longer, and meets both
+ * halves of a pair. But one of digits must hold several batches of 64, which end at once.
+ */
 const LOADS = [
-  ['echo', 1],
-  ['echo', 64],
-  ['echo', 1024],
-  ['digits', 64],
+  { model: 'echo', callers: 1, ms: 4, pairs: 5500 },
+  { model: 'echo', callers: 64, ms: 4, pairs: 5500 },
+  { model: 'echo', callers: 1024, ms: 4, pairs: 4500 },
+  { model: 'digits', callers: 64, ms: 12, pairs: 1800 },
 ]
+/** Of models that are opened anew, with everything that watches and without: each comes up a little different. */
+const WHOLE = { pairs: isQuick ? 8 : 151, ms: millis(40) }
+const QUICK_PAIRS = 50
 /** slowLimit() of a native port: as by default, and off. */
 const LIMITS = { on: 0, off: -1 }
+/** Completions between two looks at the clock. */
+const EVERY = 8
 
 /** In a process of its own: rates and CPU times of every load, both ways. */
 async function inside() {
@@ -38,40 +43,85 @@ async function inside() {
     return port
   }
   const found = {}
-  for (const [name, callers] of LOADS) {
-    const { infer, close } = await inSubten(name)
-    await closedRate(infer, callers, 10 * MS) // compiled code and batches find their form
-    const rate = { on: [], off: [] }
-    const cpuUs = { on: [], off: [] }
+  for (const { model, callers, ms, pairs } of LOADS) {
+    const { infer, close } = await inSubten(model)
+    await closedRate(infer, callers, 400) // compiled code and batches find their form
     const watchedMs = watchThread()
     const begun = performance.now()
-    for (let round = 0; round < COUNT; round++) {
-      for (const way of round % 2 ? ['on', 'off'] : ['off', 'on']) {
-        port.slowLimit(LIMITS[way])
-        const before = process.cpuUsage()
-        const since = performance.now()
-        const each = await closedRate(infer, callers, MS)
-        const { user, system } = process.cpuUsage(before)
-        rate[way].push(each)
-        cpuUs[way].push((user + system) / ((each * (performance.now() - since)) / 1000))
-      }
-    }
+    const count = isQuick ? QUICK_PAIRS : pairs
+    const { rate, cpuUs } = await switched(infer, callers, ms, count, (way) => port.slowLimit(LIMITS[way]))
     const watch = (watchThread() - watchedMs) / (performance.now() - begun)
     await close()
-    found[`${name}, ${callers} in flight`] = { rate, cpuUs, watch, whole: await whole(name, callers) }
+    found[`${model}, ${callers} in flight`] = { rate, cpuUs, watch, whole: await whole(model, callers) }
   }
   process.send(found)
   process.disconnect()
 }
 
+/** `on` and `off`, in the order that a coin says: where they are alike, that makes each ratio a fair coin too. */
+function inRandomOrder(random) {
+  return random() < 0.5 ? ['on', 'off'] : ['off', 'on']
+}
+
+/**
+ * Rates and CPU times a request of callers that never pause, by way. After each switch as many answers as there are
+ * callers are not counted: they were sent the other way.
+ */
+async function switched(infer, callers, ms, pairs, switchTo) {
+  const random = mulberry32(callers)
+  const rate = { on: [], off: [] }
+  const cpuUs = { on: [], off: [] }
+  let ways = []
+  let way
+  let ended = 0
+  let countFrom = 0
+  let counted // since when, from which answer, with how much CPU time used; undefined until the old answers are through
+  let over = false
+  next()
+  const caller = async () => {
+    while (!over) {
+      await infer()
+      if (++ended % EVERY === 0) look()
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+  return { rate, cpuUs }
+
+  function next() {
+    if (ways.length === 0) {
+      over = rate.off.length === pairs && rate.on.length === pairs
+      ways = inRandomOrder(random)
+    }
+    way = ways.shift()
+    switchTo(way)
+    countFrom = ended + callers
+    counted = undefined
+  }
+
+  function look() {
+    if (over || ended < countFrom) return
+    const now = performance.now()
+    if (counted === undefined) {
+      counted = { at: now, ended, cpu: process.cpuUsage() }
+    } else if (now - counted.at >= ms) {
+      const answers = ended - counted.ended
+      const { user, system } = process.cpuUsage(counted.cpu)
+      rate[way].push((1000 * answers) / (now - counted.at))
+      cpuUs[way].push((user + system) / answers)
+      next()
+    }
+  }
+}
+
 /** Rates of models opened in turns: as by default, and with nothing recorded and nobody watching. */
 async function whole(name, callers) {
+  const random = mulberry32(callers)
   const rate = { on: [], off: [] }
-  for (let round = 0; round < WHOLE_COUNT; round++) {
-    for (const way of round % 2 ? ['on', 'off'] : ['off', 'on']) {
+  for (let pair = 0; pair < WHOLE.pairs; pair++) {
+    for (const way of inRandomOrder(random)) {
       const { infer, close } = await inSubten(name, way === 'off' ? { slowMs: Number.POSITIVE_INFINITY } : {})
-      await closedRate(infer, callers, WHOLE_MS / 2)
-      rate[way].push(await closedRate(infer, callers, WHOLE_MS))
+      await closedRate(infer, callers, WHOLE.ms / 2)
+      rate[way].push(await closedRate(infer, callers, WHOLE.ms))
       await close()
     }
   }
@@ -87,46 +137,58 @@ function watchThread() {
   return Number.NaN
 }
 
-export default async function measure() {
+async function measured() {
   const group = cpuGroup()
   group?.prefer()
   const command = [process.execPath, fileURLToPath(import.meta.url), '--inside']
   const [program, ...args] = group === undefined ? command : group.enter(command)
   const child = fork(args[0], args.slice(1), { execPath: program, execArgv: [], stdio: ['ignore', 2, 2, 'ipc'] })
-  let raw
+  let found
   child.on('message', (message) => {
-    raw = message
+    found = message
   })
   await new Promise((resolve) => child.on('exit', resolve))
   await new Promise((resolve) => setTimeout(resolve, 200))
   group?.remove()
-  if (raw === undefined) throw new Error('the measuring process ended without a result')
+  if (found === undefined) throw new Error('the measuring process ended without a result')
+  return { found, preferred: group !== undefined }
+}
+
+export default async function measure() {
+  const { pairedRatio } = await fromSources('src/profile/paired-ratio.ts')
+  const { found, preferred } = await measured()
   const lines = []
   const rows = []
-  for (const [title, { rate, cpuUs, watch, whole }] of Object.entries(raw)) {
+  const raw = {}
+  for (const [title, { rate, cpuUs, watch, whole }] of Object.entries(found)) {
+    const ratio = ({ on, off }) => pairedRatio(off, on, 0.95)
+    const cpu = ratio(cpuUs)
     lines.push(
-      ratioLine({ name: `${title}: rate on / off`, ratio: paired(rate.on, rate.off), bar: BAR }),
-      ratioLine({
+      intervalLine({ name: `${title}: rate on / off`, ratio: ratio(rate), bar: BAR }),
+      intervalLine({
         name: `${title}: rate with all that watches / with nothing, models opened in turns`,
-        ratio: paired(whole.on, whole.off),
+        ratio: ratio(whole),
         bar: BAR,
       }),
-      ratioLine({
+      intervalLine({
         name: `${title}: CPU time a request, on / off`,
-        ratio: paired(cpuUs.on, cpuUs.off),
+        ratio: cpu,
         detail: `${number(median(cpuUs.off))} µs off`,
       }),
       `${title}: the watching thread used ${number(100 * watch)} % of a CPU`,
     )
     for (const way of Object.keys(LIMITS)) rows.push({ what: `${title}, ${way}`, rate: median(rate[way]) })
+    // Of the rates only what the figures are made of: all of them would be a megabyte.
+    raw[title] = { rateOnOverOff: ratios(rate), cpu, watch, whole }
   }
+  const pairs = LOADS.map(({ model, callers, ms, pairs }) => `${model} ${callers}: ${pairs} pairs of ${ms} ms`)
   const notes = [
-    'Every caller sends again when it has its answer.',
-    group === undefined
-      ? 'No CPU cgroup could be made.'
-      : 'In a CPU cgroup that is preferred to the rest of the machine.',
+    `Every caller sends again when it has its answer. The recorder is switched under way (${pairs.join(', ')}); models are opened ${WHOLE.pairs} times each way, for ${WHOLE.ms} ms. A coin says which half of a pair comes first. Ratios are Hodges-Lehmann estimates with 95 % intervals of signed ranks (src/profile/paired-ratio.ts). PASS takes an interval that lies above 0.99, FALLS SHORT one that lies below.`,
+    preferred ? 'In a CPU cgroup that is preferred to the rest of the machine.' : 'No CPU cgroup could be made.',
   ]
   return { question: 'What does the flight recorder cost?', lines, rows, notes, raw }
 }
+
+const ratios = ({ on, off }) => on.map((rate, pair) => rate / off[pair])
 
 if (process.argv[2] === '--inside') await inside()

@@ -1,47 +1,66 @@
 // Can the load generator be believed? Two runs of the same build should agree within their printed intervals, and
-// requests should leave when they are due. Every run is `subten bench` in a process of its own.
+// requests should leave when they are due. Every run is `subten bench` in a process of its own; then the same is asked
+// of `--processes`, whose intervals are over processes.
 import { execFile } from 'node:child_process'
 import { at } from '../scripts/step.mjs'
 import { isQuick, median, rounds } from './measure.mjs'
 
 const RUNS = rounds(20)
 const SECONDS = isQuick ? 1 : 3
+const REPEATED_RUNS = rounds(12)
+const PROCESSES = isQuick ? 2 : 8
+/** 1,500 requests: p99 takes 1,000. Shorter than one run alone, since more of them tell more than longer ones. */
+const PROCESS_SECONDS = 1.5
+const RATE = 1000
 const RATES = [200, 1000, 4000]
 const PERCENTILES = ['p50', 'p90', 'p99']
 
 export default async function measure() {
-  const lines = []
   const rows = []
-  const raw = {}
   const runs = []
-  for (let i = 0; i < RUNS; i++) runs.push(await bench('--rate', 1000, '--seed', i + 1))
-  for (const p of PERCENTILES) {
-    const found = agreement(runs.map((run) => run.latencyUs[p]))
-    lines.push(
-      `${p}: ${found.agree} of ${found.pairs} pairs of runs agree within their intervals; the middle one is ${found.width} of the value wide`,
-    )
-    raw[p] = runs.map((run) => run.latencyUs[p])
+  for (let i = 0; i < RUNS; i++) {
+    const { runs: one } = await bench('--rate', RATE, '--seed', i + 1, '--duration', SECONDS)
+    runs.push(one[0])
   }
-  raw.invalid = runs.filter((run) => !run.schedule.kept).length
-  lines.push(`${raw.invalid} of ${RUNS} of these runs did not keep their schedule`)
   for (const rate of RATES) {
-    const { schedule } = await bench('--rate', rate, '--seed', 1)
+    const [{ schedule }] = (await bench('--rate', rate, '--seed', 1, '--duration', SECONDS)).runs
     const { p50, p99, count } = schedule.latenessUs
     const what = `sent after its time, ${rate}/s${schedule.kept ? '' : ' (invalid)'}`
     rows.push({ what, p50: p50.value, p99: p99.value, calls: count })
   }
+  const repeated = []
+  for (let i = 0; i < REPEATED_RUNS; i++) {
+    const flags = ['--rate', RATE, '--seed', i + 1, '--duration', PROCESS_SECONDS, '--processes', PROCESSES]
+    const report = await bench(...flags)
+    repeated.push(report.repeated)
+  }
+  const lines = []
+  const raw = { one: {}, several: {} }
+  const valid = { one: runs.filter((run) => run.schedule.kept), several: repeated.filter((each) => each.valid) }
+  for (const p of PERCENTILES) {
+    raw.one[p] = valid.one.map((run) => run.latencyUs[p])
+    raw.several[p] = valid.several.flatMap(({ figures }) => figures.find(({ what }) => what.startsWith(`${p},`)) ?? [])
+  }
+  const names = { one: 'runs of one process', several: `runs of ${PROCESSES} processes` }
+  for (const [kind, name] of Object.entries(names)) {
+    for (const p of PERCENTILES) lines.push(`${p}, ${name}: ${agreement(raw[kind][p])}`)
+  }
+  lines.push(
+    `${RUNS - valid.one.length} of ${RUNS} runs of one process did not keep their schedule, and ${sum(repeated, 'invalid')} of ${sum(repeated, 'processes')} processes of the others, of which ${REPEATED_RUNS - valid.several.length} of ${REPEATED_RUNS} were invalid for it; such are left out`,
+  )
   const notes = [
-    `Each run measures ${SECONDS} s of Poisson arrivals to digits, with a seed of its own. Of each pair of runs, one after the other and all others, it counts whether their 95 % intervals have a value in common.`,
+    `Each process measures ${SECONDS} s (of several: ${PROCESS_SECONDS} s) of Poisson arrivals to digits, with a seed of its own. Of each pair of runs, one after the other and all others, it counts whether their 95 % intervals have a value in common. The runs of several processes are ${REPEATED_RUNS} of \`subten bench --processes ${PROCESSES}\`, one after the other.`,
   ]
   return { question: 'Can the load generator be believed?', lines, rows, notes, raw }
 }
 
+/** The report of one call. */
 function bench(...flags) {
-  const args = [at('dist', 'cli.js'), 'bench', at('models', 'digits'), ...flags, '--duration', SECONDS, '--json']
+  const args = [at('dist', 'cli.js'), 'bench', at('models', 'digits'), ...flags, '--json']
   return new Promise((resolve, reject) => {
     // An invalid run ends with 1 and prints its report all the same.
     execFile(process.execPath, args.map(String), { maxBuffer: 64e6 }, (error, stdout) => {
-      if (stdout) resolve(JSON.parse(stdout).runs[0])
+      if (stdout) resolve(JSON.parse(stdout))
       else reject(error)
     })
   })
@@ -57,6 +76,9 @@ function agreement(estimates) {
       if (known[i].low <= known[j].high && known[j].low <= known[i].high) agree++
     }
   }
-  const width = known.length ? median(known.map(({ value, low, high }) => (high - low) / value)).toFixed(2) : '–'
-  return { pairs, agree, width }
+  if (pairs === 0) return 'no pair to compare'
+  const width = median(known.map(({ value, low, high }) => (high - low) / value)).toFixed(2)
+  return `${agree} of ${pairs} pairs agree within their intervals (${((100 * agree) / pairs).toFixed(0)} %); the middle one is ${width} of the value wide`
 }
+
+const sum = (list, field) => list.reduce((total, each) => total + each[field], 0)

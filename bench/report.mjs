@@ -87,6 +87,18 @@ export function ratioLine({ name, ratio, bar, detail }) {
   return `${name}: ${number(value)}×${spread}${detail ? `; ${detail}` : ''}${verdict(even ? bar.most : value, bar, '×')}`
 }
 
+/**
+ * A ratio `{ value, low, high }` with its interval, for differences so small that a median without one says nothing.
+ * With a bar `{ least }` it passes where the whole interval lies above, and falls short where it lies below.
+ */
+export function intervalLine({ name, ratio, bar, detail }) {
+  const { value, low, high } = ratio
+  const [text, from, to] = [value, low, high].map((each) => each.toFixed(4))
+  const passes = low > bar?.least ? 'PASS' : high < bar?.least ? 'FALLS SHORT' : 'UNRESOLVED'
+  const verdict = bar === undefined ? '' : ` → ${passes} (all of the interval above ${number(bar.least)})`
+  return `${name}: ${text}× (95 % interval ${from} to ${to})${detail ? `; ${detail}` : ''}${verdict}`
+}
+
 /** A line for a figure that is no ratio, in microseconds. */
 export const figureLine = ({ name, us, bar, detail }) =>
   `${name}: ${micros(us)}${detail ? `; ${detail}` : ''}${verdict(us, bar, ' µs')}`

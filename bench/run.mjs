@@ -12,6 +12,7 @@ const HELPERS = new Set([
   'measure',
   'report',
   'contenders',
+  'library',
   'arrivals',
   'programs',
   'burst-costs',

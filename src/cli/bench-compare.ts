@@ -1,13 +1,15 @@
 import { readFile, stat } from 'node:fs/promises'
+import { isProfileReport } from '../profile/compare-figures.js'
 import type { Comparison, ProfileReport } from '../profile/report-types.js'
 import { installed } from '../runtime/addon-file.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { Context } from './context.js'
 
-/** Flags that belong to this call and not to the runs that are compared; those with a value are true. */
+/** Flags that belong to this call and not to the processes that it starts; those with a value are true. */
 const OWN_FLAGS: Readonly<Record<string, boolean>> = {
   '--compare': true,
   '--rounds': true,
+  '--processes': true,
   '--sla': true,
   '--out': true,
   '--report': true,
@@ -39,12 +41,12 @@ export async function compared(
   }
 }
 
-/** What follows `bench` on the command line, without what belongs to the comparison. */
-export function benchArgs(args: readonly string[]): string[] {
+/** What follows `bench` on the command line, without what belongs to this call and without the flags of `own`. */
+export function benchArgs(args: readonly string[], own: Readonly<Record<string, boolean>> = {}): string[] {
   const kept: string[] = []
   for (let i = args.indexOf('bench') + 1; i < args.length; i++) {
     const [name = ''] = (args[i] as string).split('=')
-    const hasValue = OWN_FLAGS[name]
+    const hasValue = own[name] ?? OWN_FLAGS[name]
     if (hasValue === undefined) kept.push(args[i] as string)
     else if (hasValue && name === args[i]) i++
   }
@@ -59,8 +61,7 @@ async function readReport(file: string): Promise<ProfileReport> {
     const why = error instanceof Error ? error.message : String(error)
     throw new SubtenError('CONFIG_INVALID', `${file} is no report: ${why}`, { details: { file } })
   }
-  const schema = typeof value === 'object' && value !== null && 'schema' in value ? value.schema : undefined
-  if (typeof schema === 'string' && schema.startsWith('subten.profile/')) return value as ProfileReport
+  if (isProfileReport(value)) return value
   throw new SubtenError('CONFIG_INVALID', `${file} is no report of subten bench`, {
     details: { file },
     remedy: 'Make one with `subten bench … --out FILE.json`.',

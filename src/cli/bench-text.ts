@@ -1,4 +1,4 @@
-import type { LatencySummary, Percentile, ProfileReport, ProfileRun } from '../profile/report-types.js'
+import type { LatencySummary, Percentile, ProfileReport, ProfileRun, Repeated } from '../profile/report-types.js'
 import type { StageSummary } from '../runtime/stats.js'
 import { table } from './report.js'
 
@@ -11,7 +11,7 @@ export function benchText(report: ProfileReport): string {
   const head = `${target.model}${version}${engine}${where}; Node ${machine.node}, ${machine.cpus} CPUs, seed ${seed}`
   const parts = [
     head,
-    ...report.runs.map(runText),
+    ...(report.repeated ? [repeatedText(report.repeated)] : report.runs.map(runText)),
     searchText(report),
     mlperfText(report),
     comparisonText(report),
@@ -76,6 +76,20 @@ function stageTable({ stagesUs }: ProfileRun): string {
     ['stage, µs', 'mean', 'p50', 'p99', 'p999', 'max'],
     rows.map(([name, s]) => [name, ...[s.mean, s.p50, s.p99, s.p999, s.max].map(figure)]),
   )
+}
+
+/** The runs of the processes are in the JSON and HTML reports. */
+function repeatedText({ processes, invalid, valid, figures }: Repeated): string {
+  const left = invalid === 0 ? '' : `, ${invalid} of them with a run that was left out: its schedule was not kept`
+  const head = `${valid ? '' : 'INVALID: '}${processes} processes${left}`
+  if (figures.length === 0) return head
+  const rows = figures.map(({ what, unit, value, low, high, each }) => [
+    what,
+    `${figure(value)} ${unit}`,
+    `[${figure(low)}, ${figure(high)}]`,
+    `${figure(Math.min(...each))} to ${figure(Math.max(...each))}`,
+  ])
+  return [head, table(['', 'median', '95 % over processes', 'lowest to highest'], rows)].join('\n')
 }
 
 function searchText({ search }: ProfileReport): string {

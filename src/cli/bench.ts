@@ -5,6 +5,7 @@ import type { ProfileReport } from '../profile/report-types.js'
 import { parseGoal } from '../profile/search.js'
 import type { Target } from '../profile/target.js'
 import { compared } from './bench-compare.js'
+import { benchInProcesses } from './bench-processes.js'
 import { type BenchFlags, runBench } from './bench-runs.js'
 import { benchText } from './bench-text.js'
 import type { Context } from './context.js'
@@ -25,6 +26,7 @@ interface Flags extends BenchFlags {
   report?: string
   compare?: string
   rounds: number
+  processes?: number
   sla?: string
 }
 
@@ -66,6 +68,7 @@ export function addBench(program: Command, context: Context): void {
     .option('--mlperf-latency <time>', 'server scenario: what 99 % of queries must keep', duration, 10_000)
     .option('--compare <report|build>', 'with a report of before (JSON), or a folder with another build, in turns')
     .option('--rounds <n>', 'with --compare of a build: turns of each', wholeNumber(2, 1000), 31)
+    .option('--processes <n>', 'measure so often, each time in a process of its own', wholeNumber(2, 100))
     .option('--sla <file>', 'judge the runs by a contract; exit code 1 where it is broken')
     .option('--out <file>', 'write the report as JSON')
     .option('--report <file>', 'write the report as one HTML file')
@@ -91,7 +94,9 @@ async function bench(context: Context, path: string, flags: Flags, args: readonl
     if (latency && 'thresholdUs' in latency.indicator) flags.goodWithin = latency.indicator.thresholdUs
   }
   let report: ProfileReport
-  if (flags.url !== undefined) {
+  if (flags.processes !== undefined) {
+    report = await benchInProcesses(context, { ...flags, processes: flags.processes }, args)
+  } else if (flags.url !== undefined) {
     report = await runBench(context, await serverOf(flags.url, path, flags), flags)
   } else {
     const model = await context.load(path, { version: flags.modelVersion })
@@ -101,7 +106,7 @@ async function bench(context: Context, path: string, flags: Flags, args: readonl
       await model.close()
     }
   }
-  if (contract) report = { ...report, verdict: (await import('../sla/verdict.js')).verdictOf(contract, report) }
+  if (contract) report = { ...report, verdict: (await import('../sla/verdict.js')).verdictOf(contract, judged(report)) }
   if (flags.compare !== undefined) {
     report = { ...report, comparison: await compared(context, flags.compare, report, args, flags.rounds) }
   }
@@ -112,14 +117,21 @@ async function bench(context: Context, path: string, flags: Flags, args: readonl
   return report
 }
 
+/** Of several processes, those that kept their schedule are judged; a run alone is judged as it is. */
+function judged(report: ProfileReport): ProfileReport {
+  if (!report.repeated?.valid) return report
+  return { ...report, runs: report.runs.filter((run) => run.schedule?.kept !== false) }
+}
+
 async function serverOf(url: string, model: string, flags: Flags): Promise<Target> {
   const image = flags.image === undefined ? undefined : await readFile(flags.image)
   return { url, protocol: flags.protocol, model, version: flags.modelVersion, image }
 }
 
 function isGood(report: ProfileReport): boolean {
-  if (report.runs.some((run) => run.requests.succeeded < run.requests.sent || run.schedule?.kept === false))
-    return false
+  const { runs, repeated } = report
+  if (runs.some(({ requests }) => requests.succeeded < requests.sent)) return false
+  if (repeated ? !repeated.valid : runs.some(({ schedule }) => schedule?.kept === false)) return false
   if (report.mlperf?.valid === false || (report.search !== undefined && !(report.search.rate > 0))) return false
   return report.verdict?.every((verdict) => verdict.ok) ?? true
 }
@@ -128,6 +140,9 @@ function checkCombination(flags: Flags): void {
   const loads = (['concurrency', 'rate', 'ramp', 'replay'] as const).filter((name) => flags[name] !== undefined)
   if (loads.length > 1) throw new UsageError(`give one of --${loads.join(', --')}`)
   if (flags.find && flags.mlperf) throw new UsageError('give one of --find and --mlperf')
+  if (flags.processes !== undefined && (flags.find || flags.mlperf)) {
+    throw new UsageError(`--processes takes no --${flags.find ? 'find' : 'mlperf'}`)
+  }
   if (flags.find && loads.length > 0 && loads[0] !== 'rate') throw new UsageError(`--find takes no --${loads[0]}`)
   if (flags.protocol === 'classify' && flags.url !== undefined && flags.image === undefined) {
     throw new UsageError('--protocol classify needs --image FILE')

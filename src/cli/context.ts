@@ -35,6 +35,8 @@ export interface Context {
   readStdin(): Promise<Buffer>
   load(path: string, options?: LoadOptions): Promise<Model>
   systemInfo(): Promise<SystemInfo>
+  /** Another command line than that of this package, for what is measured in processes of their own. */
+  readonly program?: string
 }
 
 /** The real terminal, and the runtime loaded on first use: `explain` and `doctor` work where the addon does not. */

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { SubtenError } from '../runtime/errors.js'
-import { figuresOf, type ReportFigures } from './compare-figures.js'
+import { figuresOf, isProfileReport, type ReportFigures } from './compare-figures.js'
+import type { ProfileReport } from './report-types.js'
 
 /** The command line of a build: `dist/cli.js` in its folder. */
 export function benchProgram(build: string): string {
@@ -19,11 +20,25 @@ export function benchProgram(build: string): string {
  *
  * @throws SubtenError ENGINE_FAILED when it prints no report: its own message is passed on
  */
-export async function runBench(program: string, args: readonly string[], signal?: AbortSignal): Promise<ReportFigures> {
+export function runBench(program: string, args: readonly string[], signal?: AbortSignal): Promise<ReportFigures> {
+  return printed(program, args, figuresOf, signal)
+}
+
+/** The same, and the whole report: of a build whose reports are like ours. */
+export function benchReport(program: string, args: readonly string[], signal?: AbortSignal): Promise<ProfileReport> {
+  return printed(program, args, (value) => (isProfileReport(value) ? value : undefined), signal)
+}
+
+async function printed<T>(
+  program: string,
+  args: readonly string[],
+  read: (value: unknown) => T | undefined,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   const { code, stdout, stderr } = await output(program, ['bench', ...args, '--json'], signal)
   // A bench whose requests failed, or that broke a contract, ends with a code of its own and prints its report all the same.
-  const figures = figuresOf(parsed(stdout))
-  if (figures) return figures
+  const report = read(parsed(stdout))
+  if (report) return report
   const why = stderr.trim().split('\n').slice(-5).join('\n') || 'it printed nothing that is a report'
   throw new SubtenError('ENGINE_FAILED', `${program} bench ended with ${code}: ${why}`, {
     remedy: `Run it by hand: node ${program} bench ${args.join(' ')} --json`,

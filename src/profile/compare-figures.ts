@@ -10,12 +10,14 @@ export interface Figure {
   readonly kind: 'rate' | 'latency' | 'cpu'
   readonly unit: string
   readonly value: number
-  /** Of 95 %, from within the run; undefined where the report gives none. */
+  /** Of 95 %, from within the run or over processes; undefined where the report gives none. */
   readonly interval?: Estimate
+  /** How many processes the interval is over. */
+  readonly processes?: number
 }
 
 /** A stage shorter than that is mostly the reading of the clock. */
-const LEAST_STAGE_US = 1
+export const LEAST_STAGE_US = 1
 
 /** What is compared of a report. */
 export interface ReportFigures {
@@ -41,12 +43,17 @@ interface OldReport {
   }[]
 }
 
+/** Whether a value from elsewhere is what `subten bench --json` of this form of the report prints. */
+export function isProfileReport(value: unknown): value is ProfileReport {
+  if (typeof value !== 'object' || value === null || !('runs' in value && 'schema' in value)) return false
+  return Array.isArray(value.runs) && typeof value.schema === 'string' && value.schema.startsWith('subten.profile/1')
+}
+
 /** Reads what a bench printed, of this version or of 0.1.0; undefined where it is neither. */
 export function figuresOf(report: unknown): ReportFigures | undefined {
   if (typeof report !== 'object' || report === null || !('runs' in report) || !Array.isArray(report.runs)) return
   if (!('schema' in report)) return figuresOfOld(report as unknown as OldReport)
-  if (typeof report.schema !== 'string' || !report.schema.startsWith('subten.profile/1')) return
-  return figuresOfProfile(report as unknown as ProfileReport)
+  return isProfileReport(report) ? figuresOfProfile(report) : undefined
 }
 
 export function figuresOfProfile(report: ProfileReport): ReportFigures {
@@ -59,6 +66,18 @@ export function figuresOfProfile(report: ProfileReport): ReportFigures {
     invalid: [...new Set(invalid.map((run) => loadText(run.load)))],
     failedRequests: report.runs.reduce((sum, run) => sum + run.requests.failed, 0),
   }
+}
+
+/** As {@link figuresOfProfile}, with intervals over processes; a figure of which they say nothing has none. */
+export function figuresOfProcesses(report: ProfileReport): ReportFigures {
+  const all = figuresOfProfile(report)
+  const figures = all.figures.map((figure): Figure => {
+    const repeated = report.repeated?.figures.find(({ what }) => what === figure.what)
+    if (!repeated) return { ...figure, interval: undefined }
+    const { value, low, high, each } = repeated
+    return { ...figure, value, interval: { value, low, high }, processes: each.length }
+  })
+  return { ...all, figures }
 }
 
 function figuresOfRun(run: ProfileRun): Figure[] {

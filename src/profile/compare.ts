@@ -1,10 +1,13 @@
 import { SubtenError } from '../runtime/errors.js'
 import { benchProgram, runBench } from './bench-process.js'
-import { type Figure, figuresOfProfile, type ReportFigures } from './compare-figures.js'
+import { PROCESS_CONFIDENCE } from './centre.js'
+import { type Figure, figuresOfProcesses, figuresOfProfile, type ReportFigures } from './compare-figures.js'
 import { median } from './median.js'
-import { fewestRounds, pairedRatio } from './paired-ratio.js'
+import { pairedRatio } from './paired-ratio.js'
 import { seededRandom } from './random.js'
 import type { Comparison, Difference, Estimate, MachineFacts, ProfileReport } from './report-types.js'
+import { fewestValues } from './signed-rank.js'
+import { studentWithin } from './student.js'
 
 /** Of the intervals of ratios: one figure in a thousand is called different where nothing is. */
 export const CONFIDENCE = 0.999
@@ -15,22 +18,26 @@ const Z_95 = 1.96
 const Z_999 = 3.2905
 
 /**
- * Sets a report beside one of another time. The intervals are those that the reports hold (the noise within a run), so
- * they know nothing of what differs from run to run or from machine to machine; the notes say so. Where the machine was
- * another, no difference is called real. `compareBuilds` is how to find out.
+ * Sets a report beside one of another time. Where both are of several processes, the intervals are those over processes;
+ * else they are those within a run, which know nothing of what differs from process to process. Neither knows what else
+ * changed in between; the notes say so. Where the machine was another, or a report is invalid, no difference is called
+ * real. `compareBuilds` is how to find out.
  */
 export function compareReports(before: ProfileReport, after: ProfileReport): Comparison {
-  const [old, now] = [figuresOfProfile(before), figuresOfProfile(after)]
+  const read = before.repeated && after.repeated ? figuresOfProcesses : figuresOfProfile
+  const [old, now] = [read(before), read(after)]
   const strangers = otherMachine(before.machine, after.machine)
+  const invalid = (['before', 'after'] as const).filter((name) => ({ before, after })[name].repeated?.valid === false)
   const notes = [
-    'The report of before is of another time: the intervals hold the noise within each run, and not what else changed in between. Builds that take turns (name a build instead of a file) give intervals that hold it.',
+    `The report of before is of another time: the intervals hold the noise ${read === figuresOfProcesses ? 'from process to process and within each' : 'within each run'}, and not what else changed in between. Builds that take turns (name a build instead of a file) give intervals that hold it.`,
     ...strangers.map((what) => `Another machine: ${what}. No difference is called real.`),
+    ...invalid.map((name) => `Too few processes kept their schedule (${name}). No difference is called real.`),
     ...notesOn(old, now),
   ]
   const silent: string[] = []
   const differences = pairs(old, now).flatMap(([a, b]): Difference[] => {
     const ratio = ratioOf(a, b)
-    if (ratio) return [difference(a, b, ratio, strangers.length === 0)]
+    if (ratio) return [difference(a, b, ratio, strangers.length + invalid.length === 0)]
     silent.push(`${a.what} ${round(a.value)} → ${round(b.value)} ${a.unit} (${round(b.value / a.value)}×)`)
     return []
   })
@@ -79,7 +86,7 @@ export interface CompareOptions {
  */
 export async function compareBuilds(options: CompareOptions): Promise<Comparison> {
   const { rounds, args, signal } = options
-  const least = fewestRounds(CONFIDENCE)
+  const least = fewestValues(CONFIDENCE)
   if (!Number.isInteger(rounds) || rounds < least || rounds > 1000) {
     throw new SubtenError('CONFIG_INVALID', `rounds: ${rounds} is not a whole number from ${least} to 1000`, {
       remedy: `An interval of 99.9 % takes ${least} rounds; 31 short ones find a slowdown of 10 % on a noisy machine.`,
@@ -123,7 +130,7 @@ export function differencesOfRounds(
   const differences: Difference[] = []
   for (const { figure, ...rows } of found.values()) {
     const used = rows.before.length
-    if (used < fewestRounds(CONFIDENCE)) {
+    if (used < fewestValues(CONFIDENCE)) {
       notes.push(`${figure.what}: only ${used} rounds have it in both builds, too few for an interval.`)
       continue
     }
@@ -161,10 +168,21 @@ function difference(a: Figure, b: Figure, ratio: Estimate, mayBeReal: boolean): 
 function ratioOf(a: Figure, b: Figure): Estimate | undefined {
   if (!a.interval || !b.interval || !(a.interval.low > 0 && b.interval.low > 0)) return
   const log = Math.log
-  const up = Math.hypot(log(a.value / a.interval.low), log(b.interval.high / b.value)) * (Z_999 / Z_95)
-  const down = Math.hypot(log(a.interval.high / a.value), log(b.value / b.interval.low)) * (Z_999 / Z_95)
+  const wider = widening(a, b)
+  const up = Math.hypot(log(a.value / a.interval.low), log(b.interval.high / b.value)) * wider
+  const down = Math.hypot(log(a.interval.high / a.value), log(b.value / b.interval.low)) * wider
   const value = b.value / a.value
   return { value, low: value * Math.exp(-down), high: value * Math.exp(up) }
+}
+
+/**
+ * By what an interval of 95 % grows to be one of 99.9 %. Of a few processes the tail is Student's, whose degrees of
+ * freedom are counted as those of the smaller report alone: never too many, whatever the spread of each (Welch 1947).
+ */
+function widening(a: Figure, b: Figure): number {
+  if (a.processes === undefined || b.processes === undefined) return Z_999 / Z_95
+  const degrees = Math.min(a.processes, b.processes) - 1
+  return studentWithin(CONFIDENCE, degrees) / studentWithin(PROCESS_CONFIDENCE, degrees)
 }
 
 function otherMachine(before: MachineFacts, after: MachineFacts): string[] {

@@ -134,6 +134,26 @@ export interface MachineFacts {
   readonly subten: string
 }
 
+/** One figure of one load, measured in several processes. */
+export interface RepeatedFigure extends Estimate {
+  /** `p99, Poisson 1000/s` */
+  readonly what: string
+  readonly unit: string
+  /** Of each process whose generator kept its schedule, in the order in which they ran. */
+  readonly each: readonly number[]
+}
+
+/** The same measurement in processes of their own. */
+export interface Repeated {
+  readonly processes: number
+  /** Processes with a run whose schedule was not kept; the figures of that run are left out. */
+  readonly invalid: number
+  /** False where that was more than a third of the processes under some load: then the whole says nothing. */
+  readonly valid: boolean
+  /** Medians of the processes, and intervals of 95 % that hold what varies from process to process and within each. */
+  readonly figures: readonly RepeatedFigure[]
+}
+
 /** The highest rate at which a percentile stays under a limit. */
 export interface RateSearch {
   /** As `p99`. */
@@ -204,7 +224,9 @@ export interface ProfileReport {
   readonly machine: MachineFacts
   readonly target: TargetFacts
   readonly seed: number
+  /** With `repeated`: the runs of all processes, labelled `process 1: …`. */
   readonly runs: readonly ProfileRun[]
+  readonly repeated?: Repeated
   readonly search?: RateSearch
   readonly mlperf?: MlperfResult
   readonly comparison?: Comparison

@@ -25,7 +25,8 @@ export function headline(report: ProfileReport): Content {
       ...(run ? runTiles(run).slice(0, 3) : []),
     ])
   }
-  if (!run) return undefined
+  // The best of several processes would be luck; what they say together is in a table of its own.
+  if (!run || report.repeated) return undefined
   if (report.runs.length === 1) return tiles(runTiles(run), run.schedule?.kept === false)
   const kept = report.runs.filter((each) => each.schedule?.kept !== false && each.requests.succeeded > 0)
   const fastest = most(kept, (each) => each.throughput)

@@ -10,6 +10,7 @@ import { headline } from './profile-headline.js'
 import { overview } from './profile-overview.js'
 import { runSection } from './profile-run.js'
 import { counted, figure, moment, percent, time } from './quantities.js'
+import { repeatedCard } from './repeated.js'
 
 /** More runs than that are folded: their figures are in the table. */
 const OPEN_RUNS = 2
@@ -23,7 +24,8 @@ const POINTS = 24_000
  */
 export function profileHtml(report: ProfileReport): string {
   const charts = new Charts()
-  const invalid = report.runs.filter((run) => run.schedule?.kept === false)
+  // Of several processes a few may be invalid: the whole is not, and its figures leave them out.
+  const invalid = report.repeated?.valid ? [] : report.runs.filter((run) => run.schedule?.kept === false)
   const points = Math.max(60, Math.min(1500, Math.floor(POINTS / Math.max(1, report.runs.length))))
   const { target } = report
   const body = html`<main${invalid.length > 0 && html` class="has-invalid"`}>
@@ -32,6 +34,7 @@ ${invalid.length > 0 && invalidBanner(invalid, report.runs.length)}
 ${judgement(report, invalid)}
 ${report.runs.length === 0 && banner('plain', 'Nothing was measured', html`<p>This report has no run.</p>`)}
 ${headline(report)}
+${report.repeated && repeatedCard(report.repeated)}
 ${report.verdict && verdictCard(report.verdict)}
 ${report.comparison && comparisonCard(report.comparison)}
 ${report.search && searchCard(report.search, charts)}
@@ -106,7 +109,8 @@ function judgement(report: ProfileReport, invalid: readonly ProfileRun[]): Conte
         : banner('bad', `Not valid by the rules of MLPerf, ${mlperf.scenario}`, ''),
     )
   }
-  const scheduled = report.runs.filter((run) => run.schedule)
+  const open = report.runs.filter((run) => run.schedule)
+  const scheduled = open.filter((run) => run.schedule?.kept)
   if (invalid.length === 0 && scheduled.length > 0 && banners.length === 0) {
     const late = Math.max(...scheduled.map((run) => run.schedule?.late ?? 0))
     const bound = Math.max(...scheduled.map((run) => run.schedule?.boundUs ?? 0))
@@ -114,7 +118,7 @@ function judgement(report: ProfileReport, invalid: readonly ProfileRun[]): Conte
       banner(
         'good',
         'The load was what it was meant to be',
-        html`<p>The generator kept its schedule${scheduled.length > 1 && ` in all ${scheduled.length} open-loop runs`}: ${late === 0 ? 'no request left' : `${scheduled.length > 1 ? 'at most ' : ''}${percent(late)} of requests left`} more than ${time(bound)} late.</p>`,
+        html`<p>The generator kept its schedule${open.length > 1 && ` in ${scheduled.length < open.length ? `${scheduled.length} of` : 'all'} ${open.length} open-loop runs`}: ${late === 0 ? 'no request left' : `${scheduled.length > 1 ? 'at most ' : ''}${percent(late)} of requests left`} more than ${time(bound)} late.</p>`,
       ),
     )
   }

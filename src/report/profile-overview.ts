@@ -31,7 +31,8 @@ function row(run: ProfileRun, place: number, withCpu: boolean): Html {
 
 function throughputCard(runs: readonly ProfileRun[], charts: Charts): Content {
   const points = runs.filter((run) => run.throughput > 0).sort((a, b) => a.throughput - b.throughput)
-  if (points.length < 2) return undefined
+  // Several runs under one load, as of several processes, make a heap and no curve.
+  if (new Set(points.map((run) => loadText(run.load))).size < 2) return undefined
   const value = (percentile: ProfileRun['latencyUs']['p50']): number | null => {
     const us = known(percentile)
     return us === undefined ? null : short(us)

@@ -34,6 +34,17 @@ describe('the command line, from dist', () => {
     expect(ran.stdout).toMatch(/queue(\s+[\d.]+){5}/)
   })
 
+  it('bench measures in processes of their own, with seeds of their own', async () => {
+    const flags = ['--rate', '200', '--duration', '0.3', '--warmup', '0', '--late-bound', '60s', '--seed', '3']
+    const ran = await subten('bench', 'models/echo', ...flags, '--processes', '2', '--json')
+    expect(ran.code).toBe(0)
+    const { seed, runs, repeated } = JSON.parse(ran.stdout)
+    expect(repeated).toMatchObject({ processes: 2, invalid: 0, valid: true })
+    expect(repeated.figures.map(({ what }: { what: string }) => what)).toContain('p50, Poisson 200/s')
+    const seeds = runs.map(({ load }: { load: { seed: number } }) => load.seed)
+    expect(new Set([seed, ...seeds]).size).toBe(3)
+  }, 60_000)
+
   it('doctor finds the default engine', async () => {
     const ran = await subten('doctor', '--json')
     expect(ran.code).toBe(0)

@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { benchArgs } from '../../../src/cli/bench-compare.js'
 import { fakeModel } from '../../../src/testing.js'
+import { fakeBench } from '../profile/fake-bench.js'
+import { invalidRun, profileReport, run } from '../report/sample-reports.js'
 import { echoModel, serving, vector } from '../server/running-server.js'
+import { contractFile } from '../sla/contract-file.js'
 import { subten } from './running-cli.js'
 
 const slow = () => fakeModel({ inputs: [], outputs: [] }, { latencyMs: 20 })
@@ -136,11 +139,78 @@ describe('subten bench', () => {
       ['--find', 'p99=1ms', '--mlperf', 'server'],
       ['--mlperf', 'both'],
       ['--url', 'http://x', '--protocol', 'classify'],
+      ['--processes', '1'],
+      ['--processes', '101'],
+      ['--processes', '2', '--find', 'p99=1ms'],
+      ['--processes', '2', '--mlperf', 'server'],
     ]) {
       expect(await bench(...wrong), wrong.join(' ')).toMatchObject({ code: 2, out: '' })
     }
     expect((await bench('--shape', 'x=1,4')).code).toBe(1)
     expect((await bench('--shape', 'z=1')).code).toBe(1)
+  })
+})
+
+describe('subten bench --processes', () => {
+  const requests = { sent: 1000, succeeded: 1000, failed: 0, refused: 0, expired: 0, aborted: 0 }
+  const good = profileReport({ runs: [run({ requests })] })
+  const flags = ['--rate', '2000', '--seed', '4', '--out', 'no-file', '--processes', '6']
+  const bench = (program: string, ...more: string[]) =>
+    subten(
+      ['bench', 'digits', ...flags.map((flag) => (flag === 'no-file' ? join(folder, 'out.json') : flag)), ...more],
+      {
+        program,
+      },
+    )
+
+  it('prints what processes of their own say together, and writes all of it', async () => {
+    const { program, calls } = fakeBench(folder, good, [1, 1.1, 0.9, 1.05, 0.95, 1])
+    const html = join(folder, 'out.html')
+    const ran = await bench(program, '--report', html)
+    expect(ran).toMatchObject({ code: 0, err: 'measuring in 6 processes, one after the other' })
+    expect(ran.out).toMatch(/95 % over processes +lowest to highest/)
+    expect(ran.out).toMatch(/^p50, Poisson 2000\/s +1260 µs +\[1134, 1386\] +1134 to 1386$/m)
+    expect(ran.out).not.toContain('process 1:')
+    expect(calls()).toHaveLength(6)
+    expect(calls()[0]).toEqual(['bench', '--seed', expect.any(String), 'digits', '--rate', '2000', '--json'])
+    const written = JSON.parse(await readFile(join(folder, 'out.json'), 'utf8'))
+    expect(written).toMatchObject({ seed: 4, repeated: { processes: 6, invalid: 0, valid: true } })
+    expect(written.repeated.figures[1].each).toHaveLength(6)
+    expect(await readFile(html, 'utf8')).toContain('In 6 processes')
+  })
+
+  it('compares by the intervals over processes', async () => {
+    const before = join(folder, 'before.json')
+    await bench(fakeBench(folder, good, [1, 1.01, 0.99, 1, 1.02, 0.98]).program, '--out', before)
+    const slower = fakeBench(folder, good, [1.3, 1.31, 1.29, 1.3, 1.32, 1.28])
+    const ran = await bench(slower.program, '--compare', before)
+    expect(ran.out).toMatch(/^p50 .* SLOWER$/m)
+    expect(ran.out).toContain('from process to process')
+    expect(slower.calls()[0]).not.toContain('--compare')
+  })
+
+  it('goes on without a process whose schedule was not kept, and fails where that were more than a third', async () => {
+    const bad = profileReport({ runs: [{ ...invalidRun(2000), requests }] })
+    const ran = await bench(fakeBench(folder, bad).program)
+    expect(ran.code).toBe(1)
+    expect(ran.out).toContain('INVALID: 6 processes, 6 of them with a run that was left out')
+    const some = fakeBench(folder, good, [1], { 2: bad })
+    expect(await bench(some.program)).toMatchObject({ code: 0, out: expect.stringContaining('process 3, Poisson') })
+  })
+
+  it('fails where requests failed, and where a process prints no report', async () => {
+    const failed = profileReport({ runs: [run({ requests: { ...requests, succeeded: 999, failed: 1 } })] })
+    expect((await bench(fakeBench(folder, failed).program)).code).toBe(1)
+    const none = await bench(fakeBench(folder, undefined).program)
+    expect(none).toMatchObject({ code: 1, out: '', err: expect.stringContaining('there is no model m') })
+  })
+
+  it('gives the processes the threshold of a contract, and judges those that kept their schedule', async () => {
+    const { program, calls } = fakeBench(folder, good)
+    const ran = await bench(program, '--sla', contractFile('good/list.yaml'))
+    expect(calls()[0]).toEqual(expect.arrayContaining(['--good-within', '2500us']))
+    expect(calls()[0]).not.toContain('--sla')
+    expect(ran.out).toContain('within: ')
   })
 })
 

@@ -14,6 +14,8 @@ export interface Fakes {
   models?: Record<string, () => Model>
   stdin?: Buffer
   system?: SystemInfo | Error
+  /** What measures in processes of its own. */
+  program?: string
 }
 
 export const vectorModel = (): Model =>
@@ -43,6 +45,7 @@ export async function subten(args: string[], fakes: Fakes = {}): Promise<Ran> {
       if (!make) throw new SubtenError('MODEL_NOT_FOUND', `there is no model at ${path}`)
       return make()
     },
+    program: fakes.program,
     systemInfo: async () => {
       if (fakes.system === undefined || fakes.system instanceof Error) throw fakes.system ?? new Error('no addon')
       return fakes.system

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { fewestRounds, pairedRatio } from '../../../src/profile/paired-ratio.js'
+import { pairedRatio } from '../../../src/profile/paired-ratio.js'
+import { fewestValues } from '../../../src/profile/signed-rank.js'
 import { compared, isReal, NOISES } from './noise.js'
 
 const twenty = Array.from({ length: 20 }, (_, seed) => seed + 1)
@@ -16,7 +17,7 @@ describe('the ratio of paired rounds', () => {
   })
 
   it('takes eleven rounds for 99.9 %, and with them the interval reaches from the smallest ratio to the largest', () => {
-    expect([0.95, 0.99, 0.999].map(fewestRounds)).toEqual([6, 8, 11])
+    expect([0.95, 0.99, 0.999].map(fewestValues)).toEqual([6, 8, 11])
     const after = [1.1, 1.3, 1.2, 1.5, 1.05, 1.25, 1.4, 1.15, 1.35, 1.45, 1.6]
     const { low, high } = pairedRatio(
       after.map(() => 1),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { reportOfProcesses } from '../../../src/profile/repeated.js'
 import { profileHtml } from '../../../src/report/profile-html.js'
 import { fullReport, HOSTILE, invalidRun, profileReport, run, withHostileStrings } from './sample-reports.js'
 
@@ -43,6 +44,26 @@ describe('the report of a load test', () => {
     expect(page).toContain('31 % of the requests left more than 1 ms after their time')
     expect(page).toContain('invalid: schedule not kept')
     expect(page).not.toContain('The load was what it was meant to be')
+  })
+
+  it('shows what several processes say, and is not invalid because one of them is', () => {
+    const reports = [1000, 1100, 1200, 1300, 1400].map((mean) => profileReport({ runs: [run({ mean })] }))
+    const about = { at: 0, seed: 1 }
+    const page = profileHtml(reportOfProcesses([...reports, profileReport({ runs: [invalidRun(2000)] })], about))
+    expect(page).toContain('<title>digits, load test</title>')
+    expect(page).toContain('In 6 processes')
+    expect(page).toContain('Medians over the processes; 1 process had a run whose schedule was not kept')
+    expect(page).toMatch(/<th>p50, Poisson 2000\/s<\/th><td><b>1\.1 ms<\/b>/)
+    expect(page).toContain('in 5 of 6 open-loop runs')
+    expect(page).not.toContain('lowest p99')
+    expect(page).not.toContain('Latency against answers a second')
+    const broken = profileHtml(
+      reportOfProcesses(
+        [1, 2, 3].map(() => profileReport({ runs: [invalidRun()] })),
+        about,
+      ),
+    )
+    expect(broken).toContain('<title>INVALID: digits, load test</title>')
   })
 
   it('judges no contract by an invalid run', () => {

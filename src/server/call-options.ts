@@ -29,19 +29,38 @@ export function underDeadline(request: FastifyRequest, _reply: FastifyReply, don
   else withDeadline(left, done)
 }
 
-/** The budget left; throws when it is used up. */
+/** Milliseconds of the units that gRPC's wire format has (gRPC over HTTP/2, "Timeout"). */
+const GRPC_UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
+
+/** The budget left; throws when it is used up. Of two headers the one that leaves less counts. */
 function deadlineOf(request: FastifyRequest): number | undefined {
-  const text = request.headers['x-request-deadline']
-  if (text === undefined) return undefined
-  const sent = typeof text === 'string' && /^\s*-?\d{1,12}(\.\d{1,9})?\s*$/.test(text) ? Number(text) : Number.NaN
-  if (Number.isNaN(sent)) {
-    throw new SubtenError('INVALID_INPUT', 'x-request-deadline must be a number: the milliseconds left')
-  }
+  const { headers } = request
+  const budgets = [leftOf(headers['x-request-deadline']), timeoutOf(headers['grpc-timeout'])]
+  const sent = Math.min(...budgets.filter((budget) => budget !== undefined))
+  if (sent === Number.POSITIVE_INFINITY) return
   if (sent <= 0) throw new SubtenError('DEADLINE_EXCEEDED', 'the deadline of the request had passed on arrival')
   const now = performance.now()
   const left = sent - (now - ((request as Timed)[ARRIVED] ?? now))
   if (left <= 0) throw new SubtenError('DEADLINE_EXCEEDED', 'the deadline passed while the request was read')
   return left
+}
+
+type Header = string | string[] | undefined
+
+function leftOf(text: Header): number | undefined {
+  if (text === undefined) return
+  if (typeof text === 'string' && /^\s*-?\d{1,12}(\.\d{1,9})?\s*$/.test(text)) return Number(text)
+  throw new SubtenError('INVALID_INPUT', 'x-request-deadline must be a number: the milliseconds left')
+}
+
+function timeoutOf(text: Header): number | undefined {
+  if (text === undefined) return
+  const [, digits, unit = ''] = (typeof text === 'string' && /^(\d{1,8})([HMSmun])$/.exec(text)) || []
+  if (digits !== undefined) return Number(digits) * (GRPC_UNITS[unit] as number)
+  throw new SubtenError(
+    'INVALID_INPUT',
+    'grpc-timeout must be a number of up to eight digits and a unit, as 20m for 20 ms',
+  )
 }
 
 /** Aborted when the client goes away before its answer was written. */

@@ -136,6 +136,20 @@ describe('KServe v2 inference with JSON', () => {
     expect((await ask('soon')).status).toBe(400)
   })
 
+  it('takes the deadline of grpc-timeout too, and the earlier of two', async () => {
+    const { url } = await serving([echoModel(vector, { latencyMs: 100 })])
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }]
+    const ask = async (headers: Record<string, string>): Promise<number> =>
+      (await post(`${url}/v2/models/echo/infer`, { inputs }, headers)).status
+    expect(await ask({ 'grpc-timeout': '5m' })).toBe(504)
+    expect(await ask({ 'grpc-timeout': '5000u' })).toBe(504)
+    expect(await ask({ 'grpc-timeout': '20S' })).toBe(200)
+    expect(await ask({ 'grpc-timeout': '20S', 'x-request-deadline': '5' })).toBe(504)
+    expect(await ask({ 'grpc-timeout': '5m', 'x-request-deadline': '20000' })).toBe(504)
+    expect(await ask({ 'grpc-timeout': '5' })).toBe(400)
+    expect(await ask({ 'grpc-timeout': '123456789m' })).toBe(400)
+  })
+
   it('takes off the deadline what reading the request took', async () => {
     const model = echoModel(vector)
     const { url } = await serving([model])

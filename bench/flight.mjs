@@ -2,9 +2,11 @@
 // callers go on, so that code, memory and machine are the same both ways; and beside it what its watching thread uses,
 // which stays on. Where a CPU cgroup can be made the process is in one that is preferred to everything else: a hundredth
 // is less than what other programs take.
-import { fork } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { at } from '../scripts/step.mjs'
 import { cpuGroup } from '../test/flight/cpu-group.mjs'
@@ -19,13 +21,15 @@ const BAR = { least: 0.99 }
  * halves of a pair. But one of digits must hold several batches of 64, which end at once.
  */
 const LOADS = [
-  { model: 'echo', callers: 1, ms: 4, pairs: 5500 },
-  { model: 'echo', callers: 64, ms: 4, pairs: 5500 },
-  { model: 'echo', callers: 1024, ms: 4, pairs: 4500 },
-  { model: 'digits', callers: 64, ms: 12, pairs: 1800 },
+  { model: 'echo', callers: 1, ms: 4, pairs: 4000 },
+  { model: 'echo', callers: 64, ms: 4, pairs: 4000 },
+  { model: 'echo', callers: 1024, ms: 4, pairs: 3500 },
+  { model: 'digits', callers: 64, ms: 12, pairs: 1400 },
 ]
 /** Of models that are opened anew, with everything that watches and without: each comes up a little different. */
-const WHOLE = { pairs: isQuick ? 8 : 151, ms: millis(40) }
+const WHOLE = { pairs: isQuick ? 8 : 101, ms: millis(40) }
+/** CPU time of threads that run is known at the ticks of the kernel, every 4 ms: it takes longer ones. */
+const CPU = { pairs: 50, ms: 40 }
 const QUICK_PAIRS = 50
 /** slowLimit() of a native port: as by default, and off. */
 const LIMITS = { on: 0, off: -1 }
@@ -49,13 +53,14 @@ async function inside() {
     const watchedMs = watchThread()
     const begun = performance.now()
     const count = isQuick ? QUICK_PAIRS : pairs
-    const { rate, cpuUs } = await switched(infer, callers, ms, count, (way) => port.slowLimit(LIMITS[way]))
+    const switchTo = (way) => port.slowLimit(LIMITS[way])
+    const { rate } = await switched(infer, callers, ms, count, switchTo)
+    const { cpuUs } = await switched(infer, callers, CPU.ms, isQuick ? CPU.pairs / 5 : CPU.pairs, switchTo)
     const watch = (watchThread() - watchedMs) / (performance.now() - begun)
     await close()
     found[`${model}, ${callers} in flight`] = { rate, cpuUs, watch, whole: await whole(model, callers) }
   }
-  process.send(found)
-  process.disconnect()
+  writeFileSync(process.argv[3], JSON.stringify(found))
 }
 
 /** `on` and `off`, in the order that a coin says: where they are alike, that makes each ratio a fair coin too. */
@@ -140,18 +145,21 @@ function watchThread() {
 async function measured() {
   const group = cpuGroup()
   group?.prefer()
-  const command = [process.execPath, fileURLToPath(import.meta.url), '--inside']
-  const [program, ...args] = group === undefined ? command : group.enter(command)
-  const child = fork(args[0], args.slice(1), { execPath: program, execArgv: [], stdio: ['ignore', 2, 2, 'ipc'] })
-  let found
-  child.on('message', (message) => {
-    found = message
-  })
-  await new Promise((resolve) => child.on('exit', resolve))
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  group?.remove()
-  if (found === undefined) throw new Error('the measuring process ended without a result')
-  return { found, preferred: group !== undefined }
+  const folder = mkdtempSync(join(tmpdir(), 'subten-flight-'))
+  try {
+    // By a file: tens of thousands of figures are more than a message should hold.
+    const file = join(folder, 'found.json')
+    const command = [process.execPath, fileURLToPath(import.meta.url), '--inside', file]
+    const [program, ...args] = group === undefined ? command : group.enter(command)
+    const child = spawn(program, args, { stdio: ['ignore', 2, 2] })
+    const code = await new Promise((resolve, reject) => child.on('error', reject).on('exit', resolve))
+    if (code !== 0) throw new Error(`the measuring process ended with ${code}`)
+    return { found: JSON.parse(readFileSync(file, 'utf8')), preferred: group !== undefined }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+    await new Promise((resolve) => setTimeout(resolve, 200)) // a cgroup is empty a moment after its last process
+    group?.remove()
+  }
 }
 
 export default async function measure() {
@@ -183,7 +191,7 @@ export default async function measure() {
   }
   const pairs = LOADS.map(({ model, callers, ms, pairs }) => `${model} ${callers}: ${pairs} pairs of ${ms} ms`)
   const notes = [
-    `Every caller sends again when it has its answer. The recorder is switched under way (${pairs.join(', ')}); models are opened ${WHOLE.pairs} times each way, for ${WHOLE.ms} ms. A coin says which half of a pair comes first. Ratios are Hodges-Lehmann estimates with 95 % intervals of signed ranks (src/profile/paired-ratio.ts). PASS takes an interval that lies above 0.99, FALLS SHORT one that lies below.`,
+    `Every caller sends again when it has its answer. The recorder is switched under way (${pairs.join(', ')}); for CPU time ${CPU.pairs} pairs of ${CPU.ms} ms; models are opened ${WHOLE.pairs} times each way, for ${WHOLE.ms} ms. A coin says which half of a pair comes first. Ratios are Hodges-Lehmann estimates with 95 % intervals of signed ranks (src/profile/paired-ratio.ts). PASS takes an interval that lies above 0.99, FALLS SHORT one that lies below.`,
     preferred ? 'In a CPU cgroup that is preferred to the rest of the machine.' : 'No CPU cgroup could be made.',
   ]
   return { question: 'What does the flight recorder cost?', lines, rows, notes, raw }

@@ -41,6 +41,7 @@ export default async function measure() {
     raw.one[p] = valid.one.map((run) => run.latencyUs[p])
     raw.several[p] = valid.several.flatMap(({ figures }) => figures.find(({ what }) => what.startsWith(`${p},`)) ?? [])
   }
+  raw.repeated = repeated // with those that are invalid, for whoever asks why
   const names = { one: 'runs of one process', several: `runs of ${PROCESSES} processes` }
   for (const [kind, name] of Object.entries(names)) {
     for (const p of PERCENTILES) lines.push(`${p}, ${name}: ${agreement(raw[kind][p])}`)

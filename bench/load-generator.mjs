@@ -11,7 +11,12 @@ const REPEATED_RUNS = rounds(12)
 const PROCESSES = isQuick ? 2 : 8
 /** 1,500 requests: p99 takes 1,000. Shorter than one run alone, since more of them tell more than longer ones. */
 const PROCESS_SECONDS = 1.5
-const RATE = 1000
+const RATE = 500
+/**
+ * Percent. On two virtual processors some 0.5 % of all wakes are more than 1 ms late, whoever sleeps, so that a short run at
+ * the usual bound of 1 % is often invalid; lateness is part of each latency all the same.
+ */
+const LATE_ALLOWED = 5
 const RATES = [200, 1000, 4000]
 const PERCENTILES = ['p50', 'p90', 'p99']
 
@@ -19,7 +24,16 @@ export default async function measure() {
   const rows = []
   const runs = []
   for (let i = 0; i < RUNS; i++) {
-    const { runs: one } = await bench('--rate', RATE, '--seed', i + 1, '--duration', SECONDS)
+    const { runs: one } = await bench(
+      '--rate',
+      RATE,
+      '--late-allowed',
+      LATE_ALLOWED,
+      '--seed',
+      i + 1,
+      '--duration',
+      SECONDS,
+    )
     runs.push(one[0])
   }
   for (const rate of RATES) {
@@ -30,7 +44,18 @@ export default async function measure() {
   }
   const repeated = []
   for (let i = 0; i < REPEATED_RUNS; i++) {
-    const flags = ['--rate', RATE, '--seed', i + 1, '--duration', PROCESS_SECONDS, '--processes', PROCESSES]
+    const flags = [
+      '--rate',
+      RATE,
+      '--late-allowed',
+      LATE_ALLOWED,
+      '--seed',
+      i + 1,
+      '--duration',
+      PROCESS_SECONDS,
+      '--processes',
+      PROCESSES,
+    ]
     const report = await bench(...flags)
     repeated.push(report.repeated)
   }

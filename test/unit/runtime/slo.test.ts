@@ -3,17 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { load } from '../../../src/load/load.js'
 import { SubtenError } from '../../../src/runtime/errors.js'
 import type { Model } from '../../../src/runtime/types.js'
 import { loaded, modelDirectory, row, slowEcho } from './loaded.js'
 
 const uncached = { latencyCache: false } as const
-
-/** An addon from before scheduling by deadline has none of this. */
-const probe = await load('models/echo', { slo: { p99Ms: 1000 }, ...uncached })
-const there = probe.stats().slo !== undefined
-await probe.close()
 
 /** Sends one request each `everyMs`, so many times, and says how they ended, in order. */
 async function offered(model: Model, count: number, everyMs: number, deadlineMs?: number) {
@@ -35,7 +29,7 @@ async function offered(model: Model, count: number, everyMs: number, deadlineMs?
   return Promise.all(ends)
 }
 
-describe.skipIf(!there)('scheduling by deadline, in the core', () => {
+describe('scheduling by deadline, in the core', () => {
   it('refuses what it could not end in time, at once and with the prediction, and ends what it admits', async () => {
     // 10 ms a batch of one row: 100 requests a second, and twice as many are offered.
     const model = await slowEcho(10, { max_batch_size: 1, slo: { p99Ms: 60 }, ...uncached })

@@ -303,7 +303,7 @@ std::vector<std::string> answers_among_neighbours(const char* library, const Pic
   return answers;
 }
 
-TEST(Padding, a_picture_gets_the_same_bits_from_onnx_runtime_whoever_is_in_its_batch) {
+TEST(Padding, a_picture_gets_the_same_bits_whoever_is_in_its_batch_over_onnx_runtime) {
   const char* library = std::getenv("SUBTEN_ONNXRUNTIME_LIB");
   if (library == nullptr) GTEST_SKIP() << "SUBTEN_ONNXRUNTIME_LIB names no ONNX Runtime library";
   const Picture pictures[] = {

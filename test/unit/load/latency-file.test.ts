@@ -121,7 +121,7 @@ describe('the file of a model', () => {
 })
 
 describe('load(path, { slo })', () => {
-  it('gives the core what the process before has learned', async () => {
+  it('gives the core what the process before has learned, and what was measured where there is none', async () => {
     const faked = fakedScheduling()
     const options = { slo: { p99Ms: 5 }, latencyCache: cache }
     const model = await loaded('models/echo', options)
@@ -129,7 +129,8 @@ describe('load(path, { slo })', () => {
     await model.close()
     await loaded('models/echo', options)
     await loaded('models/echo', { ...options, parameters: { busy_us: 7 } })
-    expect(faked.cores.map(({ latencyTable }) => latencyTable)).toEqual(['', '{"learned":true}', ''])
+    const measured = expect.stringMatching(/^subten-latency\/1 0:1:\d+:\d+;.*0:64:\d+:\d+;$/)
+    expect(faked.cores.map(({ latencyTable }) => latencyTable)).toEqual([measured, '{"learned":true}', measured])
   })
 
   it('reads and writes nothing where latencyCache is false, and without slo', async () => {

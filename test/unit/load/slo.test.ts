@@ -46,7 +46,11 @@ describe('slo', () => {
     const { cores } = fakedScheduling()
     const model = await loaded('models/echo', { slo: { p99Ms: 2.5 }, ...uncached })
     expect(model.slo).toEqual({ p99Ms: 2.5 })
-    expect(cores[0]).toMatchObject({ sloNs: 2_500_000, dynamic: true, latencyTable: '' })
+    expect(cores[0]).toMatchObject({
+      sloNs: 2_500_000,
+      dynamic: true,
+      latencyTable: expect.stringMatching(/^subten-latency\/1 0:1:/),
+    })
     expect((await loaded('models/echo')).slo).toBeUndefined()
     expect(cores[1]).toMatchObject({ sloNs: 0, countMin: 0, countMax: 0, weight: 0, deterministic: false })
   })

@@ -136,7 +136,7 @@ export class NativeModel implements Model {
     if (this.#closing !== undefined) throw this.#closedError()
     if (this.#info.decoupled) throw this.#decoupledError()
     checkRequestOptions(options, this.#port.attributes)
-    const deadlineMs = this.#port.budget(options?.deadlineMs)
+    const deadlineMs = this.#port.budget(options)
     return this.#variant === undefined
       ? this.#port.request(inputs, options, deadlineMs, wait)
       : this.#requestOrVariant(this.#variant, inputs, options, deadlineMs, wait)
@@ -233,7 +233,7 @@ export class NativeModel implements Model {
     try {
       if (this.#closing !== undefined) throw this.#closedError()
       checkRequestOptions(options, this.#port.attributes)
-      const deadlineMs = this.#port.timeLeft(options?.deadlineMs)
+      const deadlineMs = this.#port.timeLeft(options)
       this.#port.stream(request, inputs, deadlineMs, this.#info.whenFull === 'wait')
       request.limit(deadlineMs)
     } catch (error) {

@@ -157,16 +157,17 @@ export class Port {
   }
 
   /** Milliseconds left for a request that asks for `deadlineMs`; -1: no deadline. Throws where none are left. */
-  budget(deadlineMs: number | undefined): number {
-    const left = this.timeLeft(deadlineMs)
-    if (deadlineMs !== undefined || this.defaultDeadlineMs < 0) return left
+  budget(options: InferOptions | undefined): number {
+    const left = this.timeLeft(options)
+    if (options?.deadlineMs !== undefined || this.defaultDeadlineMs < 0) return left
     return left < 0 ? this.defaultDeadlineMs : Math.min(left, this.defaultDeadlineMs)
   }
 
   /** The same, whatever the model's own deadline is. */
-  timeLeft(deadlineMs: number | undefined): number {
-    const left = budgetLeft(deadlineMs)
-    if (left !== 0) return left
+  timeLeft(options: InferOptions | undefined): number {
+    const left = budgetLeft(options?.deadlineMs)
+    // Of a request that was aborted as well, that is what its caller is told.
+    if (left !== 0 || options?.signal?.aborted) return left
     if (!this.closed) this.native.turnedAway(1)
     throw new SubtenError('DEADLINE_EXCEEDED', 'the deadline had passed when the request was made')
   }

@@ -125,7 +125,7 @@ class ClaimedSlot implements Slot {
     const { port } = claim
     if (port.closing) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
     checkRequestOptions(options, port.attributes)
-    const deadlineMs = port.budget(options?.deadlineMs)
+    const deadlineMs = port.budget(options)
     if (options?.signal?.aborted) throw options.signal.reason
     claim.recycle()
     const epoch = ++claim.epoch

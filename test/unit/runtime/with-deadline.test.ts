@@ -31,6 +31,17 @@ describe('withDeadline', () => {
     expect(budgetLeft(undefined)).toBe(-1)
   })
 
+  it('ends a request that was aborted as well with the reason of its signal', async () => {
+    const model = await loaded('models/echo')
+    const reason = new Error('gone')
+    const options = { signal: AbortSignal.abort(reason), deadlineMs: 0 }
+    expect(await model.infer(row(1), options).catch((error: unknown) => error)).toBe(reason)
+    const slot = await model.claim()
+    expect(await slot.submit(options).catch((error: unknown) => error)).toBe(reason)
+    slot.release()
+    expect(await fakeModel({ outputs: [] }).infer({}, options).catch((error: unknown) => error)).toBe(reason)
+  })
+
   it('of two the earlier holds, whichever is inside', async () => {
     await withDeadline(1000, async () => {
       withDeadline(10_000, () => expect(budgetLeft(undefined)).toBeLessThanOrEqual(1000))

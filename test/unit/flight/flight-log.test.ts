@@ -51,7 +51,7 @@ it('requests that expire or fail are kept however fast they were', async () => {
   const model = await slowEcho(200, { slowMs: 10_000, max_batch_size: 1, parameters: { fail_every: 1 } })
   const first = model.infer(row(0), { id: 'fails' }).catch(() => 'failed')
   while (model.stats().running.batches === 0) await new Promise((resolve) => setTimeout(resolve, 1))
-  const second = model.infer(row(0), { id: 'expires', deadlineMs: 5 }).catch(() => 'expired')
+  const second = model.infer(row(0), { id: 'expires', deadlineMs: 60 }).catch(() => 'expired')
   expect(await Promise.all([first, second])).toEqual(['failed', 'expired'])
   expect(model.explain('fails')?.outcome).toBe('failed')
   expect(model.explain('expires')).toMatchObject({ outcome: 'expired' })

@@ -39,7 +39,11 @@ describe('withDeadline', () => {
     const slot = await model.claim()
     expect(await slot.submit(options).catch((error: unknown) => error)).toBe(reason)
     slot.release()
-    expect(await fakeModel({ inputs: [], outputs: [] }).infer({}, options).catch((error: unknown) => error)).toBe(reason)
+    expect(
+      await fakeModel({ inputs: [], outputs: [] })
+        .infer({}, options)
+        .catch((error: unknown) => error),
+    ).toBe(reason)
   })
 
   it('of two the earlier holds, whichever is inside', async () => {

@@ -6,6 +6,7 @@
 
 #include "engines/engine.h"
 #include "executor/process_state.h"
+#include "node/text_worker.h"
 #include "node/values.h"
 
 namespace subten {
@@ -13,15 +14,10 @@ namespace {
 
 constexpr uint32_t kMostArguments = 4096;
 
-class CallWorker final : public Napi::AsyncWorker {
+class CallWorker final : public TextWorker {
  public:
   CallWorker(Napi::Env env, Engine* engine, std::string method, std::vector<std::string> arguments)
-      : Napi::AsyncWorker(env),
-        engine_(engine),
-        method_(std::move(method)),
-        arguments_(std::move(arguments)),
-        deferred_(Napi::Promise::Deferred::New(env)) {}
-  Napi::Promise promise() { return deferred_.Promise(); }
+      : TextWorker(env), engine_(engine), method_(std::move(method)), arguments_(std::move(arguments)) {}
 
   void Execute() override {
     try {
@@ -33,23 +29,10 @@ class CallWorker final : public Napi::AsyncWorker {
     }
   }
 
-  void OnOK() override {
-    Napi::Env env = Env();
-    if (!can_run_js(env)) return;  // the worker thread was terminated meanwhile
-    if (status_.is_ok()) {
-      deferred_.Resolve(Napi::String::New(env, answer_));
-    } else {
-      deferred_.Resolve(to_js(env, status_));
-    }
-  }
-
  private:
   Engine* engine_;
   std::string method_;
   std::vector<std::string> arguments_;
-  std::string answer_;
-  Status status_;
-  Napi::Promise::Deferred deferred_;
 };
 
 std::string bytes_of(const Napi::Value& value) {
@@ -77,11 +60,7 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   }
   if (env.IsExceptionPending()) return env.Undefined();  // a getter threw
   const std::string method = info[1].IsString() ? info[1].As<Napi::String>().Utf8Value() : std::string();
-  auto worker = std::make_unique<CallWorker>(env, engine, method, std::move(arguments));
-  const Napi::Promise promise = worker->promise();
-  worker->Queue();
-  (void)worker.release();  // it deletes itself when it has ended
-  return promise;
+  return TextWorker::start(std::make_unique<CallWorker>(env, engine, method, std::move(arguments)));
 }
 
 }  // namespace

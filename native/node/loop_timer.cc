@@ -10,23 +10,11 @@
 #include <new>
 #include <optional>
 
-// As in loop_wake.cc: the part of libuv's interface that is used here.
-extern "C" {
-size_t uv_handle_size(int type);
-int uv_poll_init(uv_loop_s* loop, void* poll, int fd);
-int uv_poll_start(void* poll, int events, void (*callback)(void* poll, int status, int events));
-int uv_poll_stop(void* poll);
-void uv_close(void* handle, void (*closed)(void* handle));
-void* uv_handle_get_data(const void* handle);
-void uv_handle_set_data(void* handle, void* data);
-}
+#include "node/libuv.h"
+#include "node/values.h"
 
 namespace subten {
 namespace {
-
-// Of uv_handle_type and uv_poll_event.
-constexpr int kPoll = 8;
-constexpr int kReadable = 1;
 
 class LoopTimer {
  public:
@@ -40,7 +28,7 @@ class LoopTimer {
     auto* self = new (std::nothrow) LoopTimer(env);
     if (self == nullptr) return nullptr;
     self->fd_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    self->poll_ = std::calloc(1, uv_handle_size(kPoll));
+    self->poll_ = std::calloc(1, uv_handle_size(kUvPoll));
     if (self->fd_ < 0 || self->poll_ == nullptr || uv_poll_init(loop, self->poll_, self->fd_) != 0) {
       const int error = errno;
       std::free(self->poll_);
@@ -63,7 +51,7 @@ class LoopTimer {
     ::timerfd_settime(fd_, 0, &due, nullptr);
     if (armed_) return;
     armed_ = true;
-    uv_poll_start(poll_, kReadable, readable);
+    uv_poll_start(poll_, kUvReadable, readable);
   }
 
   void close() noexcept {
@@ -90,13 +78,7 @@ class LoopTimer {
     armed_ = false;
     uv_poll_stop(poll_);
     Napi::HandleScope scope(env_);
-    napi_value result;
-    if (napi_make_callback(env_, *context_, env_.Global(), on_due_.Value(), 0, nullptr, &result) !=
-        napi_pending_exception) {
-      return;
-    }
-    napi_value error;
-    if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
+    call_from_loop(env_, *context_, on_due_.Value());
   }
 
   static void env_ends(napi_async_cleanup_hook_handle, void* data) { static_cast<LoopTimer*>(data)->close(); }

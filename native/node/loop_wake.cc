@@ -8,38 +8,11 @@
 #include <new>
 
 #include "executor/process_state.h"
-
-// The part of libuv's interface that is used here, declared as its documentation has it. Handles are opaque: their size
-// is asked for, and their one public field is read and written by functions, so that no layout is relied upon.
-extern "C" {
-size_t uv_handle_size(int type);
-int uv_async_init(uv_loop_s* loop, void* async, void (*callback)(void* async));
-int uv_async_send(void* async);
-int uv_check_init(uv_loop_s* loop, void* check);
-int uv_check_start(void* check, void (*callback)(void* check));
-int uv_check_stop(void* check);
-int uv_idle_init(uv_loop_s* loop, void* idle);
-int uv_idle_start(void* idle, void (*callback)(void* idle));
-int uv_idle_stop(void* idle);
-int uv_prepare_init(uv_loop_s* loop, void* prepare);
-int uv_prepare_start(void* prepare, void (*callback)(void* prepare));
-// Thread safe; Node configures its loops to measure it.
-uint64_t uv_metrics_idle_time(uv_loop_s* loop);
-void uv_close(void* handle, void (*closed)(void* handle));
-void uv_ref(void* handle);
-void uv_unref(void* handle);
-void* uv_handle_get_data(const void* handle);
-void uv_handle_set_data(void* handle, void* data);
-}
+#include "node/libuv.h"
+#include "node/values.h"
 
 namespace subten {
 namespace {
-
-// Of uv_handle_type.
-constexpr int kAsync = 1;
-constexpr int kCheck = 2;
-constexpr int kIdle = 6;
-constexpr int kPrepare = 9;
 
 uint64_t idle_time(void* loop) { return uv_metrics_idle_time(static_cast<uv_loop_s*>(loop)); }
 
@@ -79,10 +52,10 @@ bool LoopWake::initialise(uv_loop_s* loop, bool watched) noexcept {
     *field = memory;
     ++open_;
   };
-  void* async = std::calloc(1, uv_handle_size(kAsync));
-  void* check = std::calloc(1, uv_handle_size(kCheck));
-  void* idle = std::calloc(1, uv_handle_size(kIdle));
-  void* prepare = std::calloc(1, uv_handle_size(kPrepare));
+  void* async = std::calloc(1, uv_handle_size(kUvAsync));
+  void* check = std::calloc(1, uv_handle_size(kUvCheck));
+  void* idle = std::calloc(1, uv_handle_size(kUvIdle));
+  void* prepare = std::calloc(1, uv_handle_size(kUvPrepare));
   if (async == nullptr || check == nullptr || idle == nullptr || prepare == nullptr ||
       uv_async_init(loop, async, fired) != 0) {
     for (void* memory : {async, check, idle, prepare}) std::free(memory);
@@ -142,12 +115,9 @@ void LoopWake::call() noexcept {
   if (closing_) return;
   napi_handle_scope scope;
   if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
-  napi_value function, receiver, result;
-  if (napi_get_reference_value(env_, on_wake_, &function) == napi_ok && function != nullptr &&
-      napi_get_global(env_, &receiver) == napi_ok &&
-      napi_make_callback(env_, context_, receiver, function, 0, nullptr, &result) == napi_pending_exception) {
-    napi_value error;
-    if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
+  napi_value function;
+  if (napi_get_reference_value(env_, on_wake_, &function) == napi_ok && function != nullptr) {
+    call_from_loop(env_, context_, function);
   }
   napi_close_handle_scope(env_, scope);
 }

@@ -8,6 +8,7 @@
 #include "executor/process_state.h"
 #include "executor/synthetic_batch.h"
 #include "node/port_object.h"
+#include "node/text_worker.h"
 #include "node/values.h"
 
 namespace subten {
@@ -182,31 +183,22 @@ Napi::Value open(const Napi::CallbackInfo& info) {
 }
 
 // Runs batches of zeros on a model that has no core yet, to learn what they take.
-class MeasureWorker final : public Napi::AsyncWorker {
+class MeasureWorker final : public TextWorker {
  public:
   MeasureWorker(Napi::Env env, const ModelHandle& handle, uint32_t rows)
-      : Napi::AsyncWorker(env),
+      : TextWorker(env),
         handle_(Napi::Persistent(handle.As<Napi::Value>())),
         model_(std::move(*handle.Data())),
-        rows_(rows),
-        deferred_(Napi::Promise::Deferred::New(env)) {}
-  Napi::Promise promise() { return deferred_.Promise(); }
+        rows_(rows) {}
 
-  void Execute() override { latencies_ = measure_latencies(*model_, rows_); }
-
-  void OnOK() override {
-    Napi::Env env = Env();
-    if (!can_run_js(env)) return;  // the worker thread was terminated meanwhile
-    *handle_.Value().As<ModelHandle>().Data() = std::move(model_);
-    deferred_.Resolve(Napi::String::New(env, latencies_));
-  }
+  void Execute() override { answer_ = measure_latencies(*model_, rows_); }
 
  private:
+  void finish() override { *handle_.Value().As<ModelHandle>().Data() = std::move(model_); }
+
   Napi::Reference<Napi::Value> handle_;
   std::unique_ptr<EngineModel> model_;  // meanwhile the handle has none
   uint32_t rows_;
-  std::string latencies_;
-  Napi::Promise::Deferred deferred_;
 };
 
 Napi::Value measure(const Napi::CallbackInfo& info) {
@@ -214,11 +206,7 @@ Napi::Value measure(const Napi::CallbackInfo& info) {
   const auto handle = info[0].As<ModelHandle>();
   if (!*handle.Data()) return to_js(env, Status::error(Code::kModelClosed, "this model handle was used already"));
   const uint32_t rows = info[1].IsNumber() ? info[1].As<Napi::Number>().Uint32Value() : 0;
-  auto worker = std::make_unique<MeasureWorker>(env, handle, rows);
-  const Napi::Promise promise = worker->promise();
-  worker->Queue();
-  (void)worker.release();  // it deletes itself when it has ended
-  return promise;
+  return TextWorker::start(std::make_unique<MeasureWorker>(env, handle, rows));
 }
 
 Napi::Value create(const Napi::CallbackInfo& info) {

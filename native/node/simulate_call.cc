@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engines/common/json.h"
-#include "node/values.h"
+#include "node/text_worker.h"
 #include "schedule/sim/simulator.h"
 
 namespace subten {
@@ -196,11 +196,9 @@ std::string write_figures(const Options& options, const sim::Figures& figures) {
   return text + "}";
 }
 
-class SimulateWorker final : public Napi::AsyncWorker {
+class SimulateWorker final : public TextWorker {
  public:
-  SimulateWorker(Napi::Env env, std::string text)
-      : Napi::AsyncWorker(env), text_(std::move(text)), deferred_(Napi::Promise::Deferred::New(env)) {}
-  Napi::Promise promise() { return deferred_.Promise(); }
+  SimulateWorker(Napi::Env env, std::string text) : TextWorker(env), text_(std::move(text)) {}
 
   void Execute() override {
     try {
@@ -224,20 +222,8 @@ class SimulateWorker final : public Napi::AsyncWorker {
     }
   }
 
-  void OnOK() override {
-    Napi::Env env = Env();
-    if (!can_run_js(env)) return;  // the worker thread was terminated meanwhile
-    if (status_.is_ok()) {
-      deferred_.Resolve(Napi::String::New(env, answer_));
-    } else {
-      deferred_.Resolve(to_js(env, status_));
-    }
-  }
-
  private:
-  std::string text_, answer_;
-  Status status_;
-  Napi::Promise::Deferred deferred_;
+  std::string text_;
 };
 
 }  // namespace
@@ -246,11 +232,7 @@ Napi::Value simulate_call(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   return {env, or_out_of_memory(env, [&]() -> napi_value {
             std::string text = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : std::string();
-            auto worker = std::make_unique<SimulateWorker>(env, std::move(text));
-            const Napi::Promise promise = worker->promise();
-            worker->Queue();
-            (void)worker.release();  // it deletes itself when it has ended
-            return promise;
+            return TextWorker::start(std::make_unique<SimulateWorker>(env, std::move(text)));
           })};
 }
 

@@ -49,6 +49,15 @@ Napi::Array tensors_to_js(Napi::Env env, const std::vector<TensorSpec>& tensors)
   return array;
 }
 
+void call_from_loop(napi_env env, napi_async_context context, napi_value function) noexcept {
+  napi_value receiver, result, error;
+  if (napi_get_global(env, &receiver) == napi_ok &&
+      napi_make_callback(env, context, receiver, function, 0, nullptr, &result) == napi_pending_exception &&
+      napi_get_and_clear_last_exception(env, &error) == napi_ok) {
+    napi_fatal_exception(env, error);
+  }
+}
+
 bool can_run_js(napi_env env) noexcept {
   napi_value probe;
   // Setting a property is refused where no JS can run; making an object is not.

@@ -59,6 +59,9 @@ napi_value or_out_of_memory(napi_env env, Call call) {
 std::vector<TensorSpec> tensors_from_js(const Napi::Value& value);
 Napi::Array tensors_to_js(Napi::Env env, const std::vector<TensorSpec>& tensors);
 
+// Calls `function` without arguments as a callback of the event loop; what it throws is an uncaught exception.
+void call_from_loop(napi_env env, napi_async_context context, napi_value function) noexcept;
+
 // False while the environment is being torn down: work of the thread pool completes then as well, but nothing of JS can
 // be made any more, and node-addon-api ends the process over an exception that it cannot throw.
 bool can_run_js(napi_env env) noexcept;

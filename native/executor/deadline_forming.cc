@@ -31,6 +31,21 @@ Status ModelCore::prepare_slo() {
   return Status::ok();
 }
 
+// With an slo: does `work` under the token. False where another leader has it, or there is no memory.
+template <typename Work>
+bool ModelCore::lead(Work work) noexcept {
+  if (!slo_ || !token_.try_lock()) return false;
+  bool done = true;
+  try {
+    work();
+  } catch (...) {
+    done = false;
+  }
+  token_.unlock();
+  hand_over();
+  return done;
+}
+
 uint8_t ModelCore::shape_class(uint32_t slot, uint32_t rows, bool staged) noexcept {
   if (slo_->latency().classes() == 1 || !staged) return 0;
   uint64_t bytes = 0;
@@ -129,35 +144,23 @@ void ModelCore::measure_again(Batch* batch) noexcept {
     std::sort(times.begin(), times.end());
     const int64_t took = times[1];
     if (times[0] < 0) return;
-    // Under the token; where another leader has it, the next of these comes soon enough.
-    if (!token_.try_lock()) return;
-    // What was learned before is forgotten: it was believed for too long.
-    for (uint32_t i = 0; i < LatencyModel::kWindow; ++i) slo_->learn(0, rows, took);
-    token_.unlock();
-    hand_over();
+    // Where another leader has the token, the next of these comes soon enough.
+    const bool learned = lead([&] {
+      // What was learned before is forgotten: it was believed for too long.
+      for (uint32_t i = 0; i < LatencyModel::kWindow; ++i) slo_->learn(0, rows, took);
+    });
+    if (!learned) return;
   }
 }
 
 std::string ModelCore::latency_table() noexcept {
   std::string text;
-  if (!slo_ || !token_.try_lock()) return text;
-  try {
-    text = slo_->latency().save();
-  } catch (...) {
-  }
-  token_.unlock();
-  hand_over();
+  lead([&] { text = slo_->latency().save(); });
   return text;
 }
 
 void ModelCore::each_latency(const std::function<void(uint32_t, uint32_t, const LatencyEstimate&)>& visit) noexcept {
-  if (!slo_ || !token_.try_lock()) return;
-  try {
-    slo_->latency().each_measured(visit);
-  } catch (...) {
-  }
-  token_.unlock();
-  hand_over();
+  lead([&] { slo_->latency().each_measured(visit); });
 }
 
 }  // namespace subten

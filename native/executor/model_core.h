@@ -243,6 +243,8 @@ class ModelCore : public std::enable_shared_from_this<ModelCore> {
   void begin_batch(Batch* batch, int64_t now_ns) noexcept;
   void take_into(Batch* batch, uint32_t slot) noexcept;
   bool form_by_due(Batch* batch, int64_t now_ns, int64_t* wake_ns) noexcept;
+  template <typename Work>
+  bool lead(Work work) noexcept;
   void learn_from(Batch* batch, int64_t now_ns) noexcept;
   void leave_admission(uint32_t slot) noexcept;
   void measure_again(Batch* batch) noexcept;

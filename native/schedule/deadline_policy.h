@@ -52,9 +52,6 @@ class DeadlinePolicy {
   DeadlinePolicy(uint32_t batch_capacity, const LatencyModel* latency) noexcept
       : capacity_(batch_capacity), latency_(latency) {}
 
-  // How many candidates to offer: two batches, the second for the look ahead.
-  uint32_t window() const noexcept { return 2 * capacity_; }
-
   Plan decide(const Situation& situation, std::span<const Candidate> candidates) const noexcept;
 
  private:

@@ -85,6 +85,7 @@ class DeadlineScheduler {
       slot = next;
     }
   }
+  // Two batches, the second for the policy's look ahead.
   uint32_t window_rows() const noexcept { return 2 * settings_->batch_capacity(); }
   uint32_t window_requests() const noexcept { return 2 * settings_->requests_capacity(); }
   uint32_t lead_level(const RequestQueue& queue) const noexcept;

@@ -60,8 +60,6 @@ class LatencyModel {
   uint32_t best_rows(uint32_t shape_class) const noexcept;
 
   uint32_t classes() const noexcept { return classes_; }
-  uint32_t capacity() const noexcept { return capacity_; }
-  uint64_t observations() const noexcept { return observations_; }
 
   // What was learned as text, and back: read as a seed that a few real batches outweigh. Text that is none is ignored.
   std::string save() const;
@@ -84,7 +82,7 @@ class LatencyModel {
   struct Cell {
     std::array<int32_t, kWindow> us_8{};  // eighths of a microsecond: 268 s at most
     uint32_t count = 0;                   // samples ever; the window holds the last kWindow
-    uint64_t last = 0;                    // observations() when it was seen last
+    uint64_t last = 0;                    // observations_ when it was seen last
     int64_t typical = 0;
     int64_t high = 0;
   };
@@ -97,7 +95,7 @@ class LatencyModel {
   // What is known of a size, from its own batches or from those of another.
   struct Evidence {
     int64_t typical, high;
-    uint64_t last;  // observations() when it was seen
+    uint64_t last;  // observations_ when it was seen
     bool firm;      // in enough batches
   };
   static bool outweighs(const Evidence& other, const Evidence& own) noexcept;

@@ -24,16 +24,7 @@ export default async function measure() {
   const rows = []
   const runs = []
   for (let i = 0; i < RUNS; i++) {
-    const { runs: one } = await bench(
-      '--rate',
-      RATE,
-      '--late-allowed',
-      LATE_ALLOWED,
-      '--seed',
-      i + 1,
-      '--duration',
-      SECONDS,
-    )
+    const { runs: one } = await bench(...asked(i + 1, SECONDS))
     runs.push(one[0])
   }
   for (const rate of RATES) {
@@ -44,19 +35,7 @@ export default async function measure() {
   }
   const repeated = []
   for (let i = 0; i < REPEATED_RUNS; i++) {
-    const flags = [
-      '--rate',
-      RATE,
-      '--late-allowed',
-      LATE_ALLOWED,
-      '--seed',
-      i + 1,
-      '--duration',
-      PROCESS_SECONDS,
-      '--processes',
-      PROCESSES,
-    ]
-    const report = await bench(...flags)
+    const report = await bench(...asked(i + 1, PROCESS_SECONDS), '--processes', PROCESSES)
     repeated.push(report.repeated)
   }
   const lines = []
@@ -81,6 +60,9 @@ export default async function measure() {
 }
 
 /** The report of one call. */
+/** Of the runs that are to agree. */
+const asked = (seed, seconds) => ['--rate', RATE, '--late-allowed', LATE_ALLOWED, '--seed', seed, '--duration', seconds]
+
 function bench(...flags) {
   const args = [at('dist', 'cli.js'), 'bench', at('models', 'digits'), ...flags, '--json']
   return new Promise((resolve, reject) => {

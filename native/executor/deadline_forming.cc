@@ -134,7 +134,7 @@ void ModelCore::remeasure(int64_t now_ns) noexcept {
 void ModelCore::measure_again(Batch* batch) noexcept {
   if (!remeasure_.exchange(false, std::memory_order_seq_cst)) return;
   SyntheticBatch zeros;
-  if (!zeros.prepare(*model_, batches())) return;
+  if (!zeros.prepare(*model_, batches(), options_.deterministic ? options_.batch.max_batch_size : 0)) return;
   // The size that is believed to be best is what a refusal under load comes from; a single row, what one without is.
   const uint32_t sizes[] = {1, slo_->latency().best_rows(0)};
   for (const uint32_t rows : sizes) {

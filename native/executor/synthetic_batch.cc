@@ -48,10 +48,11 @@ class Discard final : public BatchCompletion {
 
 }  // namespace
 
-bool SyntheticBatch::prepare(EngineModel& model, bool batches) noexcept {
+bool SyntheticBatch::prepare(EngineModel& model, bool batches, uint32_t fill_to) noexcept {
   if (model.completion() != Completion::kSync) return false;
   spec_ = &model.spec();
   batches_ = batches;
+  fill_to_ = fill_to;
   try {
     for (const TensorSpec& input : spec_->inputs) {
       if (input.type == DataType::kBytes || input.ragged) return false;
@@ -103,24 +104,25 @@ bool SyntheticBatch::resize(uint32_t rows) {
 }
 
 int64_t SyntheticBatch::run(EngineInstance& instance, uint32_t rows) noexcept {
+  const uint32_t engine_rows = std::max(rows, fill_to_);
   try {
-    if (!resize(rows)) return -1;
+    if (!resize(engine_rows)) return -1;
   } catch (...) {
     return -1;
   }
   Discard results;
   const int64_t start = monotonic_ns();
-  instance.execute({rows, views_, inputs_}, &results);
+  instance.execute({engine_rows, views_, inputs_}, &results);
   const int64_t took = monotonic_ns() - start;
   return results.failed() ? -1 : took;
 }
 
-std::string measure_latencies(EngineModel& model, uint32_t most_rows) noexcept {
+std::string measure_latencies(EngineModel& model, uint32_t most_rows, bool filled) noexcept {
   try {
     SyntheticBatch batch;
     std::unique_ptr<EngineInstance> instance;
     LatencyModel latency;
-    if (!batch.prepare(model, most_rows > 0) || !latency.initialise(most_rows, 1) ||
+    if (!batch.prepare(model, most_rows > 0, filled ? most_rows : 0) || !latency.initialise(most_rows, 1) ||
         !model.create_instance(&instance).is_ok()) {
       return {};
     }

@@ -185,13 +185,14 @@ Napi::Value open(const Napi::CallbackInfo& info) {
 // Runs batches of zeros on a model that has no core yet, to learn what they take.
 class MeasureWorker final : public TextWorker {
  public:
-  MeasureWorker(Napi::Env env, const ModelHandle& handle, uint32_t rows)
+  MeasureWorker(Napi::Env env, const ModelHandle& handle, uint32_t rows, bool filled)
       : TextWorker(env),
         handle_(Napi::Persistent(handle.As<Napi::Value>())),
         model_(std::move(*handle.Data())),
-        rows_(rows) {}
+        rows_(rows),
+        filled_(filled) {}
 
-  void Execute() override { answer_ = measure_latencies(*model_, rows_); }
+  void Execute() override { answer_ = measure_latencies(*model_, rows_, filled_); }
 
  private:
   void finish() override { *handle_.Value().As<ModelHandle>().Data() = std::move(model_); }
@@ -199,6 +200,7 @@ class MeasureWorker final : public TextWorker {
   Napi::Reference<Napi::Value> handle_;
   std::unique_ptr<EngineModel> model_;  // meanwhile the handle has none
   uint32_t rows_;
+  bool filled_;
 };
 
 Napi::Value measure(const Napi::CallbackInfo& info) {
@@ -206,7 +208,7 @@ Napi::Value measure(const Napi::CallbackInfo& info) {
   const auto handle = info[0].As<ModelHandle>();
   if (!*handle.Data()) return to_js(env, Status::error(Code::kModelClosed, "this model handle was used already"));
   const uint32_t rows = info[1].IsNumber() ? info[1].As<Napi::Number>().Uint32Value() : 0;
-  return TextWorker::start(std::make_unique<MeasureWorker>(env, handle, rows));
+  return TextWorker::start(std::make_unique<MeasureWorker>(env, handle, rows, info[2].ToBoolean().Value()));
 }
 
 Napi::Value create(const Napi::CallbackInfo& info) {

@@ -8,7 +8,7 @@ namespace subten {
 // is read on a worker thread.
 Napi::Value open_model(const Napi::CallbackInfo& info);
 
-// measureLatencies(handle, maxBatchSize): Promise of what batches of each size take, as text for the setting
+// measureLatencies(handle, maxBatchSize, filled): Promise of what batches of each size take, as text for the setting
 // `latencyTable` of createPort(); '' where it cannot be measured. The handle is in use meanwhile.
 Napi::Value measure_model(const Napi::CallbackInfo& info);
 

@@ -238,7 +238,7 @@ async function openCore(
     ...(facts && { instances: facts.instances, engineBatches: facts.batchesInTriton }),
   }
   const latencies = slo && latencyFile(located, config, engine, options, settings.deterministic === true)
-  const latencyTable = slo ? (await latencies?.read()) || (await measured(handle, config)) : ''
+  const latencyTable = slo ? (await latencies?.read()) || (await measured(handle, config, settings.deterministic === true)) : ''
   const native = coreOptions(config, options, core, { slo, settings, latencyTable })
   const model = new NativeModel(info, (onWake) =>
     inRootContext(() => succeeded(addon().createPort(handle.handle, native, onWake))),
@@ -258,9 +258,13 @@ async function openCore(
 }
 
 /** What batches take, so that the first requests are not admitted blindly. Two seconds at most, off the event loop. */
-async function measured({ handle, async: asynchronous }: NativeModelHandle, config: ModelConfig): Promise<string> {
+async function measured(
+  { handle, async: asynchronous }: NativeModelHandle,
+  config: ModelConfig,
+  deterministic: boolean,
+): Promise<string> {
   if (asynchronous === true) return ''
-  const table = await addon().measureLatencies?.(handle, config.max_batch_size)
+  const table = await addon().measureLatencies?.(handle, config.max_batch_size, deterministic)
   return typeof table === 'string' ? table : ''
 }
 

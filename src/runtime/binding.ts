@@ -149,7 +149,7 @@ export interface NativeAddon {
   onEngineLog(listener: (engine: string, level: number, source: string, message: string) => void): void
   openModel(options: object): Promise<NativeModelHandle | NativeStatus>
   /** What batches of each size take, measured with zeros, as text for `latencyTable`; '' where that cannot be done. */
-  measureLatencies?(handle: object, maxBatchSize: number): Promise<string | NativeStatus>
+  measureLatencies?(handle: object, maxBatchSize: number, filled: boolean): Promise<string | NativeStatus>
   createPort(handle: object, options: object, onWake: () => void): NativePort | NativeStatus
   /** A timer of this event loop that is exact to the kernel's: src/profile/pacer.ts. A number: the errno. */
   loopTimer?(onDue: () => void): { arm(microseconds: number): void; close(): void } | number

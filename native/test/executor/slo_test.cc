@@ -206,6 +206,21 @@ TEST(Slo, measures_a_model_before_it_is_used) {
   EXPECT_GE(latency.typical_ns(0, 4), 3 * kMs);
 }
 
+// A batch of one row costs what it will cost when it is filled up.
+TEST(Slo, measures_filled_batches_of_a_deterministic_model) {
+  EngineOptions engine;
+  engine.parameters = {{"busy_us", "100"}, {"busy_us_per_row", "1000"}};
+  engine.config_inputs = {{"input", DataType::kFp32, {-1, 4}}};
+  engine.config_outputs = {{"output", DataType::kFp32, {-1, 4}}};
+  engine.max_batch_size = 8;
+  std::unique_ptr<EngineModel> model;
+  ASSERT_TRUE(find_engine("null")->open(engine, &model).is_ok());
+  LatencyModel latency;
+  ASSERT_TRUE(latency.initialise(8, 1));
+  latency.seed(measure_latencies(*model, 8, true));
+  EXPECT_GE(latency.typical_ns(0, 1), 8 * kMs);
+}
+
 // Each request ends exactly once, whatever is refused, given up, cancelled or late.
 TEST(Slo, every_request_ends_once_under_more_load_than_can_be_served) {
   CoreOptions options = with_slo(3 * kMs);

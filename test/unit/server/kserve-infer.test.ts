@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Datatype } from '../../../src/runtime/datatype.js'
 import { budgetLeft } from '../../../src/runtime/deadline.js'
+import { markServedBy } from '../../../src/runtime/variant.js'
 import { fakeModel } from '../../../src/testing.js'
 import { echoModel, post, serving, vector } from './running-server.js'
 
@@ -20,6 +21,16 @@ describe('KServe v2 inference with JSON', () => {
     expect(answer.headers.get('content-type')).toContain('application/json')
     expect(answer.headers.get('server-timing')).toMatch(/compute;dur=[\d.]+/)
     expect(answer.headers.get('inference-header-content-length')).toBeNull()
+  })
+
+  it('says when a cheaper variant answered', async () => {
+    const dear = echoModel(vector, {}, { name: 'dear' })
+    const infer = dear.infer.bind(dear)
+    dear.infer = async (...given) => markServedBy(await infer(...given), 'cheap')
+    const { url } = await serving([dear])
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }]
+    const answer = await post(`${url}/v2/models/dear/infer`, { inputs })
+    expect(answer.json).toMatchObject({ model_name: 'dear', parameters: { served_by: 'cheap' } })
   })
 
   it('takes nested data, scalars and tensors without elements', async () => {

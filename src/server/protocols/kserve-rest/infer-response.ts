@@ -1,6 +1,7 @@
 import { SubtenError } from '../../../runtime/errors.js'
 import type { Model, Outputs } from '../../../runtime/types.js'
 import { quoted } from '../../problem.js'
+import { timingOf } from '../../stage-timing.js'
 import { toBinary } from './binary-data.js'
 import type { InferRequest } from './infer-request.js'
 import { toJson } from './json-data.js'
@@ -29,7 +30,10 @@ export function writeInferResponse(model: Model, request: InferRequest, outputs:
   }
   const names = `"model_name":${JSON.stringify(model.name)},"model_version":${JSON.stringify(model.version)}`
   const id = request.id === undefined ? '' : `"id":${JSON.stringify(request.id)},`
-  const json = Buffer.from(`{${names},${id}"outputs":[${tensors.join()}]}`)
+  // Who asked for one model is told that a cheaper one answered.
+  const servedBy = timingOf(outputs)?.servedBy
+  const parameters = servedBy === undefined ? '' : `"parameters":{"served_by":${JSON.stringify(servedBy)}},`
+  const json = Buffer.from(`{${names},${id}${parameters}"outputs":[${tensors.join()}]}`)
   if (binary.length === 0) return { body: json }
   return { body: Buffer.concat([json, ...binary]), headerLength: json.length }
 }

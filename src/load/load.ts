@@ -238,7 +238,9 @@ async function openCore(
     ...(facts && { instances: facts.instances, engineBatches: facts.batchesInTriton }),
   }
   const latencies = slo && latencyFile(located, config, engine, options, settings.deterministic === true)
-  const latencyTable = slo ? (await latencies?.read()) || (await measured(handle, config, settings.deterministic === true)) : ''
+  const latencyTable = slo
+    ? (await latencies?.read()) || (await measured(handle, config, settings.deterministic === true))
+    : ''
   const native = coreOptions(config, options, core, { slo, settings, latencyTable })
   const model = new NativeModel(info, (onWake) =>
     inRootContext(() => succeeded(addon().createPort(handle.handle, native, onWake))),

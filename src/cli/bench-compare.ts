@@ -10,6 +10,7 @@ const OWN_FLAGS: Readonly<Record<string, boolean>> = {
   '--compare': true,
   '--rounds': true,
   '--processes': true,
+  '--every': true,
   '--sla': true,
   '--out': true,
   '--report': true,

@@ -8,18 +8,20 @@ import type { Context } from './context.js'
 /** The same bench in several processes, one after the other. `args` are those of this call. */
 export async function benchInProcesses(
   context: Context,
-  flags: { readonly processes: number; readonly seed: number; readonly goodWithin?: number },
+  flags: { readonly processes: number; readonly every?: number; readonly seed: number; readonly goodWithin?: number },
   args: readonly string[],
 ): Promise<ProfileReport> {
   const { repeatBench } = await import('../profile/repeat.js')
-  const { processes, seed, goodWithin } = flags
+  const { processes, every, seed, goodWithin } = flags
+  const everyMs = every === undefined ? 0 : every / 1000
   const own = benchArgs(args, { '--seed': true, '--good-within': true })
   // The contract may have set it, and the processes do not see the contract.
   if (goodWithin !== undefined) own.unshift('--good-within', `${goodWithin}us`)
   context.err(`measuring in ${processes} processes, one after the other`)
   const onProgress = (process: number): void => context.progress?.(`process ${process} of ${processes}`)
   try {
-    return await repeatBench({ program: context.program ?? ownProgram(), args: own, processes, seed, onProgress })
+    const program = context.program ?? ownProgram()
+    return await repeatBench({ program, args: own, processes, seed, everyMs, onProgress })
   } finally {
     context.progress?.('')
   }

@@ -27,6 +27,7 @@ interface Flags extends BenchFlags {
   compare?: string
   rounds: number
   processes?: number
+  every?: number
   sla?: string
 }
 
@@ -69,6 +70,7 @@ export function addBench(program: Command, context: Context): void {
     .option('--compare <report|build>', 'with a report of before (JSON), or a folder with another build, in turns')
     .option('--rounds <n>', 'with --compare of a build: turns of each', wholeNumber(2, 1000), 31)
     .option('--processes <n>', 'measure so often, each time in a process of its own', wholeNumber(2, 100))
+    .option('--every <time>', 'with --processes: from one start to the next, to spread them over time', duration)
     .option('--sla <file>', 'judge the runs by a contract; exit code 1 where it is broken')
     .option('--out <file>', 'write the report as JSON')
     .option('--report <file>', 'write the report as one HTML file')
@@ -143,6 +145,7 @@ function checkCombination(flags: Flags): void {
   if (flags.processes !== undefined && (flags.find || flags.mlperf)) {
     throw new UsageError(`--processes takes no --${flags.find ? 'find' : 'mlperf'}`)
   }
+  if (flags.every !== undefined && flags.processes === undefined) throw new UsageError('--every needs --processes')
   if (flags.find && loads.length > 0 && loads[0] !== 'rate') throw new UsageError(`--find takes no --${loads[0]}`)
   if (flags.protocol === 'classify' && flags.url !== undefined && flags.image === undefined) {
     throw new UsageError('--protocol classify needs --image FILE')

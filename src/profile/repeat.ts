@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { benchReport } from './bench-process.js'
 import { derivedSeed } from './random.js'
 import { reportOfProcesses } from './repeated.js'
@@ -14,6 +15,11 @@ export interface RepeatOptions {
   readonly processes: number
   /** Each process has a seed of its own that comes from it, so that the times of arrivals vary too. */
   readonly seed: number
+  /**
+   * From one start to the next, milliseconds, or as soon as the one before has ended where that takes longer: processes
+   * that are spread over time also vary by what drifts in the machine meanwhile. 0 by default.
+   */
+  readonly everyMs?: number
   /** Before each process: its number, from 1. */
   readonly onProgress?: (process: number) => void
   readonly signal?: AbortSignal
@@ -29,12 +35,15 @@ export async function repeatBench({
   args,
   processes,
   seed,
+  everyMs = 0,
   onProgress,
   signal,
 }: RepeatOptions): Promise<ProfileReport> {
   const at = Date.now()
   const reports: ProfileReport[] = []
   for (let process = 1; process <= processes; process++) {
+    const early = at + (process - 1) * everyMs - Date.now()
+    if (early > 0) await sleep(early, undefined, { signal })
     onProgress?.(process)
     const own = ['--seed', String(derivedSeed(seed, FIRST_PROCESS + process))]
     reports.push(await benchReport(program, [...own, ...args], signal))

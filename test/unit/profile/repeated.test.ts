@@ -174,6 +174,15 @@ describe('processes that measure the same', () => {
     expect(calls().at(-1)?.[2]).not.toBe(seeds[2])
   })
 
+  it('start so far apart as asked', async () => {
+    const { program } = fakeBench(folder, of(run(all)))
+    const starts: number[] = []
+    const onProgress = (): unknown => starts.push(performance.now())
+    await repeatBench({ program, args: ['digits'], processes: 3, seed: 1, everyMs: 700, onProgress })
+    // A timer may fire a millisecond before its time; nothing here holds one back.
+    expect((starts[2] as number) - (starts[0] as number)).toBeGreaterThan(1398)
+  })
+
   it('pass on what a process says that gives no report', async () => {
     const { program } = fakeBench(folder, undefined)
     await expect(repeatBench({ program, args: ['m'], processes: 2, seed: 1 })).rejects.toMatchObject({

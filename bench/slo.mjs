@@ -24,6 +24,7 @@ const ENGINES = [
     /** Rows a second of full batches. */
     rate: 8 / 1.8e-3,
     seconds: isQuick ? 1 : 4,
+    burstShares: [0.9, 1.2, 1.5, 2],
   },
   {
     name: 'ResNet-50',
@@ -134,7 +135,7 @@ async function measureEngine(engine, out) {
   )
   // Bursts: the best static setting is looked for anew at each load.
   const bursts = {}
-  for (const share of [0.9, 1.2]) {
+  for (const share of engine.burstShares ?? [0.9, 1.2]) {
     const load = { rate: share * best.goodput, cv: 4 }
     const burstSlo = await several(slo, load)
     const all = []

@@ -10,19 +10,25 @@ export interface BurnSource {
 }
 
 /** Names a condition of a policy within an objective, for the state file. */
-export function alertKey(policy: string, { severity, burnRate: rate, longMs, shortMs }: BurnCondition): string {
-  return `${policy}/${severity}/${rate}/${longMs}/${shortMs}`
+export function alertKey(
+  policy: string,
+  { severity, burnRate: rate, longMs, shortMs, afterMs }: BurnCondition,
+): string {
+  return `${policy}/${severity}/${rate}/${longMs}/${shortMs}${afterMs ? `/${afterMs}` : ''}`
 }
 
 /**
  * Multiwindow, multi-burn-rate alerts (Site Reliability Workbook, chapter 5, approach 6): a condition fires while both
  * of its windows burn faster than its rate. The long one says that enough of the budget is gone, the short one that it
  * still burns: it resets the alert soon after the errors stop. A long window with fewer events than the objective's
- * minimum fires nothing: of a few requests one bad one would be an alarm.
+ * minimum fires nothing: of a few requests one bad one would be an alarm. A condition with `afterMs` fires once it has
+ * been so at every look for that long.
  */
 export class Alerts {
   readonly #policies: readonly AlertPolicy[]
   readonly #since = new Map<string, number>()
+  /** Since when conditions have burnt that wait before they fire. */
+  readonly #burning = new Map<string, number>()
 
   constructor(policies: readonly AlertPolicy[]) {
     this.#policies = policies
@@ -46,7 +52,7 @@ export class Alerts {
 
   /** How every condition stands. Nothing changes. */
   states(source: BurnSource): AlertState[] {
-    return this.#states(source, ({ firing }, key) => (firing ? this.#since.get(key) : undefined), false)
+    return this.#states(source, ({ firing }, key) => (firing ? this.#since.get(key) : undefined))
   }
 
   /** Moves to `now` (milliseconds since the epoch); returns what began to fire and what stopped. */
@@ -62,15 +68,26 @@ export class Alerts {
         changed.push(state.firing ? { ...state, since: now } : { ...state, ...(since !== undefined && { since }) })
         return state.firing ? now : undefined
       },
-      true,
+      now,
     )
     return changed
+  }
+
+  /** Whether a condition fires that burns, or not, at `now`. */
+  #waited(key: string, { afterMs = 0 }: BurnCondition, burns: boolean, now: number): boolean {
+    if (!burns) {
+      this.#burning.delete(key)
+      return false
+    }
+    const from = this.#burning.get(key) ?? now
+    this.#burning.set(key, from)
+    return this.#since.has(key) || now - from >= afterMs
   }
 
   #states(
     source: BurnSource,
     sinceOf: (state: AlertState, key: string) => number | undefined,
-    measured: boolean,
+    now?: number,
   ): AlertState[] {
     return this.#policies.flatMap((policy) =>
       policy.conditions.map((condition) => {
@@ -81,7 +98,7 @@ export class Alerts {
         const shortBurn = burnRate(short, source.target)
         const enough = long.total >= Math.max(1, source.minimumEvents)
         const burns = exceeds(longBurn, condition.burnRate) && exceeds(shortBurn, condition.burnRate)
-        const firing = measured ? enough && burns : this.#since.has(key)
+        const firing = now === undefined ? this.#since.has(key) : this.#waited(key, condition, enough && burns, now)
         const state: AlertState = { policy: policy.name, ...condition, longBurn, shortBurn, firing }
         const since = sinceOf(state, key)
         return since === undefined ? state : { ...state, since }

@@ -123,13 +123,16 @@ export function readCondition(
     const message = `op: ${op} would fire while the burn rate is low, which is when all is well`
     objects.invalid(declared, [...at, 'op'], message, 'Write op: gte.')
   }
-  if (alertAfter !== undefined && !/^0+[smhdw]?$/.test(alertAfter)) {
-    objects.unsupported(
+  const afterMs = alertAfter === undefined || /^0+[smhdw]?$/.test(alertAfter) ? 0 : spanMs(alertAfter)
+  if (afterMs === undefined) {
+    const message = `${JSON.stringify(alertAfter)} is no span of time`
+    objects.invalid(
       declared,
       [...at, 'alertAfter'],
-      'subten does not wait before an alert: a second, short window keeps it from firing late and for long',
-      `Remove alertAfter; set the annotation subten.dev/short-window: ${alertAfter} if that is what is meant.`,
+      message,
+      'Write it as 5m, or remove it: an alert is then told at once.',
     )
+    return undefined
   }
   const longMs = spanMs(lookbackWindow) ?? 0
   const given = annotation(declared, 'short-window')
@@ -140,7 +143,7 @@ export function readCondition(
     objects.invalid(declared, path, message, 'Take a twelfth of the long window: 5m of 1h.')
     return undefined
   }
-  return { severity, burnRate: threshold, longMs, shortMs }
+  return { severity, burnRate: threshold, longMs, shortMs, ...(afterMs > 0 && { afterMs }) }
 }
 
 /** Who is told: a webhook with its address, or a name for Alertmanager. */

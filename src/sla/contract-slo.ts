@@ -3,13 +3,14 @@ import { alertsOf } from './contract-alerts.js'
 import { indicatorOf } from './contract-indicator.js'
 import { annotation, annotationPath, type ContractObjects, type Declared } from './contract-objects.js'
 import { windowOf } from './contract-window.js'
+import { spanMs } from './duration.js'
 import type { SloObjective, SloSpec } from './openslo.js'
-import type { Indicator, Objective } from './types.js'
+import type { Indicator, Objective, Slices } from './types.js'
 
 /** The objectives of one SLO. Those that are wrong are left out and stand in the problems. */
 export function objectivesOf(slo: Declared<SloSpec>, objects: ContractObjects, file: string): Objective[] {
   const { spec, metadata } = slo
-  checkMethod(slo, objects)
+  checkFields(slo, objects)
   const indicator = indicatorOf(slo, objects)
   const window = windowOf(slo, objects)
   const service = serviceOf(slo, objects)
@@ -19,6 +20,7 @@ export function objectivesOf(slo: Declared<SloSpec>, objects: ContractObjects, f
     const target = targetOf(given)
     const alerts = window === undefined ? [] : alertsOf(slo, target, window, objects)
     if (indicator === undefined || window === undefined) return []
+    const slices = slicesOf(slo, given, index, objects)
     const minimum = annotation(slo, 'minimum-events')
     return [
       {
@@ -29,6 +31,7 @@ export function objectivesOf(slo: Declared<SloSpec>, objects: ContractObjects, f
         indicator,
         target,
         window,
+        ...(slices && { slices }),
         minimumEvents: minimum === undefined ? defaultMinimum(target) : Number(minimum),
         alerts,
         consequences: annotation(slo, 'consequences') ?? (service && annotation(service, 'consequences')) ?? '',
@@ -49,17 +52,37 @@ function targetOf({ target, targetPercent = 0 }: SloObjective): number {
   return target ?? Number((targetPercent / 100).toPrecision(15))
 }
 
-/** What goes beyond counting occurrences. */
-function checkMethod(slo: Declared<SloSpec>, objects: ContractObjects): void {
-  const { budgetingMethod = 'Occurrences', objectives } = slo.spec
-  if (budgetingMethod !== 'Occurrences') {
-    objects.unsupported(
-      slo,
-      ['spec', 'budgetingMethod'],
-      `${budgetingMethod}: subten counts events, and no slices of time`,
-      'Write Occurrences; the indicator goodput counts good seconds.',
-    )
+/** What the method of budgeting makes of an objective: slices of time, or nothing for Occurrences. */
+function slicesOf(
+  slo: Declared<SloSpec>,
+  { timeSliceWindow, timeSliceTarget }: SloObjective,
+  index: number,
+  objects: ContractObjects,
+): Slices | undefined {
+  const { budgetingMethod = 'Occurrences' } = slo.spec
+  if (budgetingMethod === 'Occurrences') return undefined
+  const at: FieldPath = ['spec', 'objectives', index]
+  const ms = typeof timeSliceWindow === 'string' ? spanMs(timeSliceWindow) : undefined
+  if (ms === undefined) {
+    // A number alone has no unit, and OpenSLO names none.
+    const given = timeSliceWindow === undefined ? 'is missing' : `${JSON.stringify(timeSliceWindow)} has no unit`
+    objects.invalid(slo, [...at, 'timeSliceWindow'], `${budgetingMethod}: it ${given}`, 'Write it as 1m or 30s.')
+    return undefined
   }
+  if (budgetingMethod === 'RatioTimeslices') {
+    if (timeSliceTarget === undefined) return { ms }
+    objects.invalid(slo, [...at, 'timeSliceTarget'], 'goes with budgetingMethod: Timeslices only', 'Remove it.')
+    return undefined
+  }
+  if (timeSliceTarget !== undefined) return { ms, target: timeSliceTarget }
+  const fix = 'Write the share of good events that makes a slice good, as 0.95.'
+  objects.invalid(slo, [...at, 'timeSliceTarget'], 'Timeslices: it is missing', fix)
+  return undefined
+}
+
+/** Fields that the method does not take, and those that only composite SLOs have. */
+function checkFields(slo: Declared<SloSpec>, objects: ContractObjects): void {
+  const { budgetingMethod = 'Occurrences', objectives } = slo.spec
   objectives.forEach((objective, index) => {
     const at: FieldPath = ['spec', 'objectives', index]
     for (const field of ['timeSliceTarget', 'timeSliceWindow'] as const) {

@@ -1,6 +1,7 @@
 import { SubtenError } from '../runtime/errors.js'
 import { measuredOf } from '../runtime/measured.js'
 import type { Model, ModelSla } from '../runtime/types.js'
+import { NO_EVENTS } from './budget.js'
 import { publish, slaEvent, Webhooks } from './notify.js'
 import { ObjectiveMeter } from './objective-meter.js'
 import { openState, SavedState } from './saved-state.js'
@@ -180,6 +181,7 @@ export class SlaMonitor {
       const { indicator } = meter.objective
       const tally = tallies.get(`${pointOf(meter.objective)} ${indicator.model}`)
       if (tally !== undefined) this.#count(meter, now, eventsOf(indicator, tally, seconds))
+      else if (meter.objective.slices) this.#count(meter, now, NO_EVENTS)
     }
     for (const meter of this.#meters)
       for (const change of meter.tick(now))
@@ -231,7 +233,7 @@ export class SlaMonitor {
   }
 
   #count(meter: ObjectiveMeter, at: number, events: EventCounts): void {
-    if (events.total === 0 && events.excluded === 0) return
+    if (events.total === 0 && events.excluded === 0 && !meter.objective.slices) return
     const counted = meter.count(at, events)
     this.#saved?.count(meter.key, counted)
   }

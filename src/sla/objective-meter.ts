@@ -3,6 +3,7 @@ import { Alerts } from './alerts.js'
 import { budgetLeft, burnRate, errorRatio, NO_EVENTS, plus } from './budget.js'
 import { type Bucket, CountSeries, levelsFor } from './count-series.js'
 import { publicObjective } from './public-objective.js'
+import { SliceCounter } from './slices.js'
 import type { Timeline } from './timeline.js'
 import type { AlertState, EventCounts, Maintenance, Objective, ObjectiveStatus } from './types.js'
 import { inMaintenance, longestOf, windowStart } from './windows.js'
@@ -33,14 +34,17 @@ export class ObjectiveMeter {
   readonly #maintenance: readonly Maintenance[]
   readonly #series: CountSeries
   readonly #alerts: Alerts
+  readonly #slices: SliceCounter | undefined
   #counted = NO_EVENTS
   #broken = false
 
   constructor(objective: Objective, maintenance: readonly Maintenance[], timeline: Timeline) {
     this.objective = objective
     this.#shown = publicObjective(objective)
-    const { indicator } = objective
-    const facts = JSON.stringify(Object.entries(indicator).sort(([a], [b]) => (a < b ? -1 : 1)))
+    const { indicator, slices } = objective
+    const sorted = Object.entries(indicator).sort(([a], [b]) => (a < b ? -1 : 1))
+    const facts = JSON.stringify(slices ? [...sorted, ['slices', slices.ms, slices.target]] : sorted)
+    this.#slices = slices && new SliceCounter(slices)
     this.key = `${objective.name}#${createHash('sha256').update(facts).digest('hex').slice(0, 12)}`
     this.#timeline = timeline
     this.#maintenance = maintenance
@@ -54,10 +58,15 @@ export class ObjectiveMeter {
     return this.#counted
   }
 
-  /** Counts events that ended between the last tick and `at` (timeline). Returns them as they were counted. */
+  /**
+   * Counts events that ended between the last tick and `at` (timeline). Returns what was counted: they, or the slice that
+   * ended meanwhile. Slices end only when this is called, with no events too.
+   */
   count(at: number, events: EventCounts): EventCounts {
     const away = inMaintenance(this.#maintenance, this.objective.service, this.#timeline.wall(at))
-    const counted = away ? { good: 0, total: 0, excluded: events.total + events.excluded } : events
+    const known = away ? { good: 0, total: 0, excluded: events.total + events.excluded } : events
+    const counted = this.#slices ? this.#slices.add(at, known) : known
+    if (counted.total === 0 && counted.excluded === 0) return counted
     this.#series.add(at, counted)
     this.#counted = plus(this.#counted, counted)
     return counted

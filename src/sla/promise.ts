@@ -3,9 +3,14 @@ import type { Indicator, Objective, Window } from './types.js'
 
 /** An objective as a sentence without its end: `99 % of requests within 10 ms, measured at engine, over 28 days`. */
 export function promiseOf(objective: Objective): string {
-  const { indicator, target, window } = objective
+  const { indicator, target, window, slices } = objective
   const point = 'point' in indicator ? `, measured at ${indicator.point}` : ''
-  return `${percent(target)} of ${eventsOf(indicator)}${point}, ${windowInWords(window)}`
+  const events = `${eventsOf(indicator)}${point}`
+  if (slices === undefined) return `${percent(target)} of ${events}, ${windowInWords(window)}`
+  const length = spanInWords(slices.ms)
+  return slices.target === undefined
+    ? `on average over slices of ${length} ${percent(target)} of ${events}, ${windowInWords(window)}`
+    : `${percent(target)} of slices of ${length} with ${percent(slices.target)} of ${events}, ${windowInWords(window)}`
 }
 
 /** What is counted, and what makes it good: `requests within 10 ms`. */

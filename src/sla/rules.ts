@@ -8,6 +8,7 @@ type Rule =
   | {
       readonly alert: string
       readonly expr: string
+      readonly for?: string
       readonly labels: Readonly<Record<string, string>>
       readonly annotations: Readonly<Record<string, string>>
     }
@@ -126,7 +127,7 @@ function budget({ target }: Objective): number {
 }
 
 function burnAlert(objective: Objective, policy: AlertPolicy, condition: BurnCondition): Rule {
-  const { burnRate, longMs, shortMs, severity } = condition
+  const { burnRate, longMs, shortMs, afterMs, severity } = condition
   const at = selector(objective)
   const { window } = objective
   const used =
@@ -140,6 +141,7 @@ function burnAlert(objective: Objective, policy: AlertPolicy, condition: BurnCon
       `and ${burnName(shortMs)}${at} > ${burnRate}`,
       `and ${eventsName(longMs)}${at} >= ${objective.minimumEvents}`,
     ].join('\n'),
+    ...(afterMs !== undefined && { for: shortSpan(afterMs) }),
     labels: {
       ...labelsOf(objective, severity),
       policy: template`${policy.name}`,

@@ -32,6 +32,8 @@ export interface BurnCondition {
   readonly burnRate: number
   readonly longMs: number
   readonly shortMs: number
+  /** Only after it has been so for this long, milliseconds; at once when absent. */
+  readonly afterMs?: number
 }
 
 export interface AlertPolicy {
@@ -54,6 +56,13 @@ export type Window =
       readonly timeZone: string
     }
 
+/** Slices of time that are counted in place of events. */
+export interface Slices {
+  readonly ms: number
+  /** Share of good events that makes a slice good; absent: a slice counts as that share. */
+  readonly target?: number
+}
+
 /** One promise. */
 export interface Objective {
   /** `metadata.name` of the SLO, with the objective's displayName behind it where there are several. Unique in a contract. */
@@ -65,6 +74,8 @@ export interface Objective {
   /** Share of good events, 0 to below 1. */
   readonly target: number
   readonly window: Window
+  /** Where the promise is about slices of time: events are slices then. */
+  readonly slices?: Slices
   /** Below so many events in a window nothing is said about it. */
   readonly minimumEvents: number
   readonly alerts: readonly AlertPolicy[]

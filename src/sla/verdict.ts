@@ -1,4 +1,5 @@
 import type { ObjectiveVerdict, ProfileReport, ProfileRun } from '../profile/report-types.js'
+import { defaultMinimum } from './contract-slo.js'
 import { percent, promiseOf } from './promise.js'
 import { countRun, type RunCounts, sightOf } from './run-counts.js'
 import { fewestToConfirm, shareInterval } from './share-interval.js'
@@ -43,7 +44,10 @@ function judge(objective: Objective, report: ProfileReport): ObjectiveVerdict {
 }
 
 function judgeRun(objective: Objective, report: ProfileReport, run: ProfileRun): RunVerdict {
-  const { indicator, target } = objective
+  const { indicator, slices } = objective
+  // A test is one slice of time, and judged as such.
+  const target = slices?.target ?? objective.target
+  const minimumEvents = slices ? defaultMinimum(objective.target) : objective.minimumEvents
   const of = report.runs.length > 1 ? ` (${run.label})` : ''
   const unknown = (why: string, delivered = 'not measured', share = 2): RunVerdict => ({
     delivered: `${delivered}${of}`,
@@ -71,9 +75,9 @@ function judgeRun(objective: Objective, report: ProfileReport, run: ProfileRun):
   if (run.schedule?.kept === false) {
     return unknown(run.schedule.reason ?? 'the generator did not keep its schedule', delivered, share)
   }
-  if (total < objective.minimumEvents) {
+  if (total < minimumEvents) {
     return unknown(
-      `${total} ${counts.unit} are fewer than the ${objective.minimumEvents} that the contract asks for`,
+      `${total} ${counts.unit} are fewer than the ${minimumEvents} that the contract asks for`,
       delivered,
       share,
     )

@@ -5,11 +5,26 @@ import { expect, it } from 'vitest'
 import { parseContract, readContract } from '../../../src/sla/contract.js'
 import { contractInWords } from '../../../src/sla/contract-words.js'
 import { promiseOf } from '../../../src/sla/promise.js'
+import { prometheusRules } from '../../../src/sla/rules.js'
+import type { Objective } from '../../../src/sla/types.js'
 import { rejection, thrown } from '../repository/thrown.js'
 import { contractFile } from './contract-file.js'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
+
+it('reads slices of time, and how long an alert waits', async () => {
+  const { objectives } = await readContract(contractFile('good/slices.yaml'))
+  const [minutes, mean] = objectives
+  expect(minutes?.slices).toEqual({ ms: 60_000, target: 0.95 })
+  expect(minutes?.alerts[0]?.conditions[0]?.afterMs).toBe(300_000)
+  expect(mean?.slices).toEqual({ ms: 30_000 })
+  expect(promiseOf(minutes as Objective)).toBe(
+    '99 % of slices of 1 minute with 95 % of requests within 10 ms, measured at engine, over 28 days',
+  )
+  expect(promiseOf(mean as Objective)).toContain('on average over slices of 30 seconds 99 % of requests within 10 ms')
+  expect(prometheusRules({ file: 'sla.yaml', services: [], objectives, maintenance: [] })).toContain('for: 5m')
+})
 
 it('a contract by references gives objectives with everything that they refer to', async () => {
   const contract = await readContract(contractFile('good/every-kind.yaml'))

@@ -86,6 +86,23 @@ describe('alerts of the workbook', () => {
     expect(ofSeverity(told, 14.4)).toEqual(['alert'])
   })
 
+  it('a condition that waits fires only when it has burnt for that long without a break', () => {
+    const patient = { severity: 'page', burnRate: 10, longMs: HOUR, shortMs: MINUTE, afterMs: 5 * MINUTE } as const
+    const { traffic, told, clock } = metering({ alerts: [{ ...WORKBOOK, conditions: [patient] }] })
+    traffic(2 * HOUR, 10, 0, MINUTE)
+    traffic(4 * MINUTE, 10, 1)
+    traffic(3 * MINUTE, 10, 0)
+    expect(ofSeverity(told, 10)).toEqual([])
+    const since = clock.wall()
+    traffic(10 * MINUTE, 10, 1)
+    expect(ofSeverity(told, 10)).toEqual(['alert'])
+    const at = told.find(({ type }) => type === 'alert')?.at ?? 0
+    expect(at - since).toBeGreaterThanOrEqual(5 * MINUTE)
+    expect(at - since).toBeLessThan(6 * MINUTE)
+    traffic(10 * MINUTE, 10, 0)
+    expect(ofSeverity(told, 10)).toEqual(['alert', 'resolved'])
+  })
+
   it('a long window with fewer events than the minimum fires nothing', () => {
     const few = metering({ alerts: [WORKBOOK], minimumEvents: 100 })
     few.traffic(5 * MINUTE, 0.3, 1, 10 * SECOND)
@@ -163,6 +180,54 @@ describe('the state of an objective', () => {
     const text = JSON.stringify(metering({ alerts }).status())
     expect(text).toContain('"chat"')
     expect(text).not.toMatch(/s3cret|KEY|\/srv/)
+  })
+})
+
+describe('slices of time', () => {
+  const slices = { ms: MINUTE, target: 0.95 }
+
+  it('are good or bad as a whole, however many events they have', () => {
+    const { traffic, status } = metering({ slices, target: 0.9 })
+    traffic(8 * MINUTE, 10, 0)
+    traffic(MINUTE, 1000, 0.06) // more than 5 % bad: one bad minute
+    traffic(MINUTE, 1, 0.05) // exactly what a slice may have
+    traffic(2 * SECOND, 1, 0)
+    expect(status().events).toEqual({ good: 9, total: 10, excluded: 0 })
+    expect(status()).toMatchObject({ budgetLeft: 0, compliance: 0.9 })
+  })
+
+  it('count as their share of good events where they have no target', () => {
+    const { traffic, status } = metering({ slices: { ms: MINUTE }, target: 0.9 })
+    traffic(MINUTE, 10, 0)
+    traffic(MINUTE, 1000, 0.5)
+    traffic(2 * SECOND, 1, 0)
+    expect(status().events).toEqual({ good: 1.5, total: 2, excluded: 0 })
+  })
+
+  it('do not count where nothing was asked, nor before they are over', () => {
+    const { traffic, clock, meter, timeline, status } = metering({ slices })
+    traffic(30 * SECOND, 10, 1)
+    expect(status().events.total).toBe(0)
+    clock.pass(10 * MINUTE)
+    meter.count(timeline.now(), { good: 0, total: 0, excluded: 0 })
+    expect(status().events).toEqual({ good: 0, total: 1, excluded: 0 })
+    clock.pass(10 * MINUTE)
+    meter.count(timeline.now(), { good: 0, total: 0, excluded: 0 })
+    expect(status().events.total).toBe(1)
+  })
+
+  it('in which all was maintenance are excluded', () => {
+    const from = Date.UTC(2026, 0, 1)
+    const { traffic, status } = metering({ slices }, [{ from, to: from + 2 * MINUTE + 1, reason: 'move' }])
+    traffic(2 * MINUTE, 10, 1)
+    traffic(MINUTE + 2 * SECOND, 10, 0)
+    expect(status().events).toMatchObject({ good: 1, total: 1 })
+    expect(status().events.excluded).toBeGreaterThanOrEqual(1)
+  })
+
+  it('have another place in the state than events', () => {
+    expect(metering({ slices }).meter.key).not.toBe(metering().meter.key)
+    expect(metering({ slices }).meter.key).not.toBe(metering({ slices: { ms: MINUTE } }).meter.key)
   })
 })
 

@@ -139,7 +139,7 @@ it('a calendar window takes its budget from the gauge of the server', () => {
 })
 
 describe.skipIf(!promtool)('in promtool (skipped where it is absent: npm run promtool:install)', () => {
-  it.each(['good/every-kind.yaml', 'good/list.yaml'])('the rules of %s are valid', async (name) => {
+  it.each(['good/every-kind.yaml', 'good/list.yaml', 'good/slices.yaml'])('the rules of %s are valid', async (name) => {
     const { ok, output } = checkRules(prometheusRules(await readContract(contractFile(name))))
     expect(output).toMatch(/SUCCESS/)
     expect(ok).toBe(true)

@@ -284,7 +284,24 @@ export class NativeModel implements Model {
     this.#servedByVariant = 0
   }
 
+  /** With what the cheaper variant answered instead: it takes no other requests. What it refused this model refused. */
   #totals(thresholdsUs: readonly number[]): EngineTotals | undefined {
+    const own = this.#ownTotals(thresholdsUs)
+    const variant = this.#variant
+    if (own === undefined || variant === undefined) return own
+    const instead = variant.#ownTotals(thresholdsUs)
+    if (instead === undefined) return own
+    return {
+      measured: own.measured + instead.measured,
+      within: own.within.map((count, i) => count + (instead.within[i] ?? 0)),
+      failed: own.failed + instead.failed,
+      expired: own.expired + instead.expired,
+      refused: own.refused,
+      cancelled: own.cancelled + instead.cancelled,
+    }
+  }
+
+  #ownTotals(thresholdsUs: readonly number[]): EngineTotals | undefined {
     if (this.#port.closed) return undefined
     const figures = this.#port.native.totals?.(Float64Array.from(thresholdsUs, (us) => us * 1000))
     if (figures === undefined) return undefined

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { SubtenError } from '../../../src/runtime/errors.js'
+import { measuredOf } from '../../../src/runtime/measured.js'
 import type { Model } from '../../../src/runtime/types.js'
 import { loaded, modelDirectory, row, slowEcho } from './loaded.js'
 
@@ -119,6 +120,8 @@ describe('scheduling by deadline, in the core', () => {
     expect(requests.servedByVariant).toBe(names.filter((name) => name === 'cheap').length)
     expect(requests.succeeded).toBe(names.filter((name) => name === undefined).length)
     expect(requests.refused).toBe(0)
+    // Contracts count the answers of both as answers of the model that was asked.
+    expect(measuredOf(model)?.totals([60_000_000])).toMatchObject({ measured: 30, within: [30], failed: 0, refused: 0 })
   })
 
   it('asks the cheaper variant for what the model cannot end in time', async () => {

@@ -23,6 +23,7 @@ import { addVariant, type WantedVariant } from './cheaper-variant.js'
 import { checkOptions, coreOptions } from './core-options.js'
 import { devicePlan } from './execution-providers.js'
 import { keepLatencies, latencyFile } from './keep-latencies.js'
+import { learnLatencies } from './learn-latencies.js'
 import { refuseUnschedulable, sloOf } from './slo.js'
 import {
   clientView,
@@ -249,9 +250,9 @@ async function openCore(
   // Without a promise nothing is refused, and there is nothing to answer instead.
   const name = slo && settings.cheaperVariant
   const opened = { model, ...(name !== undefined && { variant: { name, document, slo } }) }
-  if (facts) return opened // Triton has warmed it up
   try {
-    await warmUp(model, config, located)
+    if (!facts) await warmUp(model, config, located) // Triton has done that already
+    if (slo && handle.async === true && latencyTable === '') await learnLatencies(model)
   } catch (error) {
     await model.close()
     throw error

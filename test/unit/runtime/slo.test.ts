@@ -101,6 +101,15 @@ describe('scheduling by deadline, in the core', () => {
     }
   })
 
+  it('knows what batches of an engine take that completes by itself, before the first request', async () => {
+    const model = await slowEcho(3, { slo: { p99Ms: 1000 }, ...uncached, parameters: { completion: 'async' } })
+    const { slo, requests } = model.stats()
+    const known = slo?.latencies.filter(({ basis }) => basis === 'measured').map(({ rows }) => rows)
+    expect(known).toEqual(expect.arrayContaining([1, 2]))
+    expect(slo?.latencies.find(({ rows }) => rows === 1)?.typicalUs).toBeGreaterThan(2500)
+    expect(requests.succeeded).toBe(0)
+  })
+
   it('is served by the cheaper variant where the model is too slow', async () => {
     const config = (busyUs: number, more = ''): string =>
       `backend: "subten_null" max_batch_size: 4

@@ -14,9 +14,9 @@ export function sniff(bytes: Uint8Array): PictureFormat | undefined {
 /** INVALID_INPUT with HTTP's 415 for what is none of them, which says what it looks like. */
 export function unknownFormat(bytes: Uint8Array): SubtenError {
   const looks = appearance(bytes)
-  const found = looks === undefined ? '' : `: it looks like ${looks}`
-  return new SubtenError('INVALID_INPUT', `the body is neither a PNG nor a JPEG nor a WebP picture${found}`, {
-    remedy: 'Send the bytes of one PNG, JPEG or WebP file as the body.',
+  const found = looks === undefined ? '' : `: they look like ${looks}`
+  return new SubtenError('INVALID_INPUT', `the bytes are neither a PNG nor a JPEG nor a WebP picture${found}`, {
+    remedy: 'Send one PNG, JPEG or WebP file.',
     details: { http: 415, ...(looks === undefined ? {} : { looksLike: looks }) },
   })
 }

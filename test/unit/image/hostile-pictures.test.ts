@@ -41,7 +41,7 @@ describe('what is no PNG, JPEG or WebP', () => {
     const error = await refusal(bytes)
     expect(error).toMatchObject({ code: 'INVALID_INPUT', details: { http: 415 } })
     expect(error.details.looksLike).toBe(looksLike)
-    if (looksLike) expect(error.message).toContain(`it looks like ${looksLike}`)
+    if (looksLike) expect(error.message).toContain(`they look like ${looksLike}`)
   })
 
   it('is refused also where libvips could read it: GIF, AVIF, TIFF', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { DecodeGate } from '../../../src/image/decode-gate.js'
 import { unknownFormat } from '../../../src/image/formats.js'
@@ -72,7 +72,7 @@ describe('an unusual picture', () => {
     expect((await tensorOf(await one().jpeg().toBuffer(), model)).data).toHaveLength(48)
   })
 
-  it.each<[string, () => sharp.Sharp]>([
+  it.each<[string, () => Sharp]>([
     ['CMYK JPEG', () => plain().toColourspace('cmyk').jpeg()],
     ['16-bit RGB PNG', () => plain().toColourspace('rgb16').png()],
     ['16-bit grey PNG', () => plain().toColourspace('grey16').png()],
@@ -98,6 +98,19 @@ describe('an unusual picture', () => {
       .toBuffer()
     expect((await sharp(animated).metadata()).pages).toBe(2)
     expect((await tensorOf(animated, model)).data).toEqual(new Array(48).fill(200))
+    // Of an APNG, the picture that every reader of PNG sees.
+    const rows = Buffer.alloc(6 * 7, 77)
+    for (let y = 0; y < 6; y++) rows[7 * y] = 0
+    const control = Buffer.alloc(8)
+    control.writeUInt32BE(2)
+    const frame = Buffer.alloc(26)
+    frame.writeUInt32BE(6, 4)
+    frame.writeUInt32BE(6, 8)
+    const apng = pngSaying(6, 6, rows, [
+      ['acTL', control],
+      ['fcTL', frame],
+    ])
+    expect((await tensorOf(apng, model)).data).toEqual(new Array(48).fill(77))
   })
 
   it('is turned as its EXIF says', async () => {

@@ -1,5 +1,5 @@
 import { deflateSync } from 'node:zlib'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { imageInputOf, imageSpecOf } from '../../../src/image/image-spec.js'
 import { preparePicture } from '../../../src/image/prepare.js'
 import { type Datatype, type NumericData, STORAGE } from '../../../src/runtime/datatype.js'
@@ -33,7 +33,7 @@ export function png(width: number, height: number, pixels: ArrayLike<number>): P
 }
 
 /** Something like a photo: smooth, with some noise; the same every time. */
-export async function photo(width: number, height: number): Promise<sharp.Sharp> {
+export async function photo(width: number, height: number): Promise<Sharp> {
   const [w, h] = [Math.ceil(width / 32), Math.ceil(height / 32)]
   const noise = Uint8Array.from({ length: w * h * 3 }, (_, i) => Math.imul(i + 1, 2654435761) >>> 24)
   const data = await sharp(noise, { raw: { width: w, height: h, channels: 3 } })

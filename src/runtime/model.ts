@@ -9,6 +9,7 @@ import { eventLoopLateness, watchEventLoop } from './event-loop.js'
 import { Failure } from './failure.js'
 import { type EngineTotals, MEASURED, type Measured, noContract, type SlaBinding } from './measured.js'
 import { ModelListeners } from './model-listeners.js'
+import { pictureClassifier } from './picture-classifier.js'
 import { Port } from './port.js'
 import { checkRequestOptions } from './request-options.js'
 import { Claims } from './slot.js'
@@ -17,6 +18,8 @@ import type { Stats } from './stats.js'
 import { PartStream, StreamRequest } from './stream.js'
 import type {
   ClaimOptions,
+  Classification,
+  ClassifyOptions,
   InferManyOptions,
   InferOptions,
   Inputs,
@@ -259,6 +262,17 @@ export class NativeModel implements Model {
     return ended.map((each) =>
       each.status === 'fulfilled' ? { ok: true, value: each.value } : { ok: false, error: each.reason as unknown },
     )
+  }
+
+  async classify(bytes: Uint8Array | ArrayBuffer, options: ClassifyOptions = {}): Promise<Classification> {
+    if (this.#closing !== undefined) throw this.#closedError()
+    if (this.#info.decoupled) throw this.#decoupledError()
+    checkRequestOptions(options, this.#port.attributes)
+    const budgetMs = this.#port.budget(options)
+    const started = performance.now()
+    const { classifyPicture } = await pictureClassifier()
+    const left = budgetMs < 0 ? -1 : Math.max(0, budgetMs - (performance.now() - started))
+    return classifyPicture(this, bytes, options, { budgetMs: left, countExpired: () => this.#port.countExpired() })
   }
 
   async claim(options?: ClaimOptions): Promise<Slot> {

@@ -52,9 +52,12 @@ const ENTRIES: ReadonlyMap<string, Entry> = new Map([
   ],
 ])
 
-/** Read by the servers, who check it (src/image/image-spec.ts). */
-const READ_ELSEWHERE = 'subten.image'
-const NAMES: readonly string[] = [...ENTRIES.keys(), READ_ELSEWHERE]
+/**
+ * Read and checked elsewhere: pictures by the servers (src/image/image-spec.ts), where a variant comes from and how good it
+ * is by the tools that compare variants (src/quantize).
+ */
+const READ_ELSEWHERE: ReadonlySet<string> = new Set(['subten.image', 'subten.quantization', 'subten.accuracy'])
+const NAMES: readonly string[] = [...ENTRIES.keys(), ...READ_ELSEWHERE]
 
 /** Where a setting stands, for errors about it. */
 export function subtenPath(name: string): FieldPath {
@@ -81,7 +84,7 @@ export function subtenSettings(document: ConfigDocument, config: ModelConfig, pa
     if (!isSubtenParameter(name)) continue
     const path = subtenPath(name.slice(PREFIX.length))
     const value = parsed(document, path, text)
-    if (name === READ_ELSEWHERE) continue
+    if (READ_ELSEWHERE.has(name)) continue
     const entry = ENTRIES.get(name)
     if (entry === undefined) {
       const remedy = `The names are ${NAMES.join(', ')}; parameters of an engine have other names.`

@@ -52,12 +52,17 @@ const ENTRIES: ReadonlyMap<string, Entry> = new Map([
   ],
 ])
 
-/**
- * Read and checked elsewhere: pictures by the servers (src/image/image-spec.ts), where a variant comes from and how good it
- * is by the tools that compare variants (src/quantize).
- */
-const READ_ELSEWHERE: ReadonlySet<string> = new Set(['subten.image', 'subten.quantization', 'subten.accuracy'])
-const NAMES: readonly string[] = [...ENTRIES.keys(), ...READ_ELSEWHERE]
+/** How pictures become inputs, and its older name: whoever takes pictures reads and checks it (src/image/image-spec.ts). */
+const PREPROCESS = 'subten.preprocess'
+const OLDER_PREPROCESS = 'subten.image'
+/** JSON objects that are looked at where they are used, and not when a model is loaded. */
+const READ_ELSEWHERE: ReadonlySet<string> = new Set([
+  PREPROCESS,
+  OLDER_PREPROCESS,
+  'subten.quantization',
+  'subten.accuracy',
+])
+const NAMES: readonly string[] = [...ENTRIES.keys(), ...READ_ELSEWHERE].filter((name) => name !== OLDER_PREPROCESS)
 
 /** Where a setting stands, for errors about it. */
 export function subtenPath(name: string): FieldPath {
@@ -120,6 +125,10 @@ function checkTogether(
   partial: boolean,
 ): void {
   const { countMin, countMax, deterministic } = settings
+  if (PREPROCESS in config.parameters && OLDER_PREPROCESS in config.parameters) {
+    const remedy = `Take ${OLDER_PREPROCESS} out.`
+    throw documentError(document, subtenPath('image'), `is the older name of ${PREPROCESS}, which is there too`, remedy)
+  }
   if (countMin !== undefined && countMax !== undefined && countMin > countMax) {
     throw documentError(document, subtenPath('count_min'), `${countMin} is above subten.count_max (${countMax})`)
   }

@@ -96,12 +96,20 @@ function aptCommand() {
 async function makeEnvironment(place, python) {
   await run(python.executable, ['-m', 'venv', place], { quiet: true })
   const inside = join(place, 'bin', 'python3')
-  const fixed = ['--require-hashes', '--only-binary=:all:', '--no-deps', '--disable-pip-version-check', '--no-input', '-q']
+  const fixed = [
+    '--require-hashes',
+    '--only-binary=:all:',
+    '--no-deps',
+    '--disable-pip-version-check',
+    '--no-input',
+    '-q',
+  ]
   const { code, output } = await run(inside, ['-m', 'pip', 'install', ...fixed, '-r', requirements], {
     quiet: true,
     check: false,
   })
-  if (code !== 0) throw new StepError(`pip failed: ${remedyFor(output)}\n${output.trim().split('\n').slice(-6).join('\n')}`)
+  if (code !== 0)
+    throw new StepError(`pip failed: ${remedyFor(output)}\n${output.trim().split('\n').slice(-6).join('\n')}`)
   await run(inside, ['-c', 'import onnx, onnxruntime.quantization, sympy'], { quiet: true })
 }
 

@@ -14,7 +14,18 @@ import { addSimulate } from './simulate.js'
 import { addSla } from './sla.js'
 import { addTypes } from './types.js'
 
-const COMMANDS = [addServe, addInfer, addBench, addDoctor, addInspect, addTypes, addSla, addSimulate, addQuantize, addExplain]
+const COMMANDS = [
+  addServe,
+  addInfer,
+  addBench,
+  addDoctor,
+  addInspect,
+  addTypes,
+  addSla,
+  addSimulate,
+  addQuantize,
+  addExplain,
+]
 
 /** Runs `subten` with these arguments; resolves to its exit code. */
 export async function run(args: readonly string[], context: Context): Promise<number> {

@@ -39,7 +39,9 @@ function headline(made: Quantized): string {
 }
 
 function figures({ bytes, onCalibration, onData, speed, tool }: Quantized): string[] {
-  const lines = [`size      ${kilobytes(bytes.before)} -> ${kilobytes(bytes.after)} (${ratio(bytes.before, bytes.after)})`]
+  const lines = [
+    `size      ${kilobytes(bytes.before)} -> ${kilobytes(bytes.after)} (${ratio(bytes.before, bytes.after)})`,
+  ]
   if (speed) {
     const { ratio: times } = speed
     lines.push(
@@ -102,7 +104,9 @@ function verdicts(made: Quantized, within: number): string[] {
     lines.push("ONNX Runtime's CPU kernels gain nothing by FP16: it is for GPUs, and for half the size.")
   }
   if (target === 'tensorrt') {
-    lines.push('It was timed on this CPU, where symmetric activations gain least; how fast TensorRT runs it was not measured.')
+    lines.push(
+      'It was timed on this CPU, where symmetric activations gain least; how fast TensorRT runs it was not measured.',
+    )
   }
   const word = precision === 'fp16' ? 'FP16' : 'INT8'
   if (speed) lines.push(...speedVerdict(speed, word, target === 'tensorrt'))
@@ -119,7 +123,8 @@ function verdicts(made: Quantized, within: number): string[] {
   }
   if (tool.suggested) {
     const { exclude, outputs } = tool.suggested
-    const then = outputs?.agreement === undefined ? '' : `: ${(100 * outputs.agreement).toFixed(1)} % would have the same top`
+    const then =
+      outputs?.agreement === undefined ? '' : `: ${(100 * outputs.agreement).toFixed(1)} % would have the same top`
     lines.push(`Try --exclude ${exclude.map((name) => `'${name}'`).join(' ')}${then}.`)
   }
   return lines
@@ -138,6 +143,7 @@ const percentText = (share: number): string => (share === 0 ? '0' : `${(100 * sh
 const percentOf = ({ value, low, high }: Share): string =>
   `${(100 * value).toFixed(2)} % (${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`
 const signed = (share: number): string => `${share < 0 ? '' : '+'}${(100 * share).toFixed(2)}`
-const kilobytes = (bytes: number): string => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`)
+const kilobytes = (bytes: number): string =>
+  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`
 const micros = (us: number): string => (us < 1000 ? `${us.toFixed(1)} µs` : `${(us / 1000).toFixed(2)} ms`)
 const ratio = (before: number, after: number): string => `${(before / after).toFixed(2)} times smaller`

@@ -32,7 +32,10 @@ export function addQuantize(program: Command, context: Context): void {
     .command('quantize')
     .description('make an INT8 or FP16 variant of an ONNX model beside it, and say what that costs and gains')
     .argument('<model>', 'a model directory or an .onnx file')
-    .option('--calibration <data>', 'an .npz or a folder of pictures like those in service; INT8 takes its ranges from it')
+    .option(
+      '--calibration <data>',
+      'an .npz or a folder of pictures like those in service; INT8 takes its ranges from it',
+    )
     .addOption(
       new Option('--target <target>', 'what is to run it: CPUs want unsigned activations, TensorRT symmetric ones')
         .choices(TARGETS)

@@ -101,9 +101,13 @@ class RowsFile {
   ) {
     const type = NUMPY[spec.datatype]
     if (type === undefined) {
-      throw new SubtenError('NOT_SUPPORTED', `input "${spec.name}" is ${spec.datatype}, which cannot be calibrated with`, {
-        remedy: 'Only models whose inputs are tensors of numbers can be quantised with calibration.',
-      })
+      throw new SubtenError(
+        'NOT_SUPPORTED',
+        `input "${spec.name}" is ${spec.datatype}, which cannot be calibrated with`,
+        {
+          remedy: 'Only models whose inputs are tensors of numbers can be quantised with calibration.',
+        },
+      )
     }
     this.#type = type
     const [first] = spec.shape

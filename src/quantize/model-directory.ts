@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
+import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { editConfig } from '../repository/config-edit.js'
 import { formatConfig } from '../repository/config-text.js'

@@ -83,13 +83,14 @@ export async function quantize(path: string, options: QuantizeOptions, watch: Qu
   const file = onnxFile(source)
   const opened: Model[] = []
   const open = async (where: string): Promise<Model> => {
-    const model = await watch.load(where, { slo: false })
+    const model = await watch.load(where, { engine: 'onnxruntime', slo: false })
     opened.push(model)
     return model
   }
   const work = await mkdtemp(join(tmpdir(), 'subten-quantize-'))
   let variant: NewModel | undefined
   try {
+    signal?.throwIfAborted()
     const model = await open(path)
     const calibration = options.calibration === undefined ? undefined : await openDataset(options.calibration, model)
     const held = options.data === undefined ? undefined : await openDataset(options.data, model)
@@ -127,7 +128,7 @@ export async function quantize(path: string, options: QuantizeOptions, watch: Qu
     const made = quantizedOf(source, variant, options, { tool, bytes, calibration, rows: rows.length, ...measured })
     const accuracy = accuracyOf(made)
     await variant.configure({ 'subten.quantization': facts, ...(accuracy && { 'subten.accuracy': accuracy }) })
-    await variant.write('quantization.json', `${JSON.stringify(made, null, 2)}\n`)
+    await variant.write('quantization.json', `${JSON.stringify(withoutPlaces(made), null, 2)}\n`)
     signal?.throwIfAborted()
     await after.close()
     await variant.commit()
@@ -141,7 +142,7 @@ export async function quantize(path: string, options: QuantizeOptions, watch: Qu
 
 function onnxFile(source: LocatedModel): string {
   const { file, engine, name } = source
-  if (file !== undefined && file.toLowerCase().endsWith('.onnx')) return file
+  if (file?.toLowerCase().endsWith('.onnx')) return file
   throw new SubtenError('NOT_SUPPORTED', `model '${name}' (backend "${engine.backend}") is no ONNX file`, {
     remedy: 'Only ONNX models can be quantised.',
   })
@@ -224,6 +225,15 @@ function factsOf(
     ...(precision !== 'fp16' && { perChannel: options.perChannel, target }),
     excluded: tool.excluded,
     ...(precision === 'int8' && data !== undefined && { calibration: { rows, sha256: data.sha256 } }),
+  }
+}
+
+/** For the file that goes where the model goes: paths of this machine mean nothing there. */
+function withoutPlaces({ path: _path, calibration, onData, ...made }: Quantized): object {
+  return {
+    ...made,
+    ...(calibration && { calibration: { ...calibration, path: basename(calibration.path) } }),
+    ...(onData && { onData: { ...onData, path: basename(onData.path) } }),
   }
 }
 

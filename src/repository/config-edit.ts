@@ -73,7 +73,8 @@ function allTokens(text: string): Token[] {
   return tokens
 }
 
-const isMark = (token: Token | undefined, marks: string): boolean => token?.kind === 'mark' && marks.includes(token.text)
+const isMark = (token: Token | undefined, marks: string): boolean =>
+  token?.kind === 'mark' && marks.includes(token.text)
 
 function topLevel(tokens: readonly Token[]): Field[] {
   const fields: Field[] = []
@@ -143,7 +144,11 @@ function keyOf(tokens: readonly Token[], open: number, close: number): string {
     const name = (tokens[at++] as Token).text
     if (isMark(tokens[at], ':')) at++
     const end = afterValue(tokens, at)
-    if (name === 'key') return tokens.slice(at, end).map(({ text }) => text).join('')
+    if (name === 'key')
+      return tokens
+        .slice(at, end)
+        .map(({ text }) => text)
+        .join('')
     at = end
     if (isMark(tokens[at], ',;')) at++
   }

@@ -110,7 +110,10 @@ async function makeEnvironment(place, python) {
   })
   if (code !== 0)
     throw new StepError(`pip failed: ${remedyFor(output)}\n${output.trim().split('\n').slice(-6).join('\n')}`)
-  await run(inside, ['-c', 'import onnx, onnxruntime.quantization, sympy'], { quiet: true })
+  await run(inside, ['-c', 'import onnx, onnxruntime.quantization, sympy'], {
+    quiet: true,
+    env: { ORT_DISABLE_TELEMETRY: '1' },
+  })
 }
 
 /** What pip's output means for the user. */

@@ -7,6 +7,8 @@ when it ends, so does this process. Standard output: events, one a line (src/qua
 import os
 import sys
 
+# ONNX Runtime sends usage data and keeps an identifier unless this is set before it starts.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from subten_tools.protocol import serve  # noqa: E402

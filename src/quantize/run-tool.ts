@@ -27,6 +27,8 @@ export async function runTool(python: ToolsPython, request: ToolRequest, watch: 
   const flags = python.ours ? ['-I', '-B'] : ['-B']
   const child = spawn(python.executable, [...flags, join(python.tools, 'quantize.py')], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    // ONNX Runtime's Python package sends usage data and keeps an identifier unless it is told not to before it starts.
+    env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
   })
   const kill = (): void => void child.kill('SIGKILL')
   watch.signal?.addEventListener('abort', kill, { once: true })

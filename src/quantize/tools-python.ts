@@ -19,8 +19,7 @@ export interface ToolsPython {
  *
  * @throws SubtenError ENGINE_NOT_FOUND with the line to run
  */
-export function toolsPython(env: NodeJS.ProcessEnv = process.env): ToolsPython {
-  const { root } = installed()
+export function toolsPython(env: NodeJS.ProcessEnv = process.env, root = installed().root): ToolsPython {
   if (root === undefined || !existsSync(join(root, 'tools', 'quantize.py'))) {
     throw new SubtenError('NOT_SUPPORTED', 'this build of subten has no folder with its Python tools', {
       remedy: 'Run the command line of the installed package: npx subten quantize.',

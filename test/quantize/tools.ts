@@ -35,8 +35,8 @@ export function temporaryFolder(): string {
 }
 
 export function runPython(script: string, ...args: string[]): string {
-  const options = { encoding: 'utf8', cwd: root, stdio: ['ignore', 'pipe', 'pipe'] } as const
-  return execFileSync((python as ToolsPython).executable, [script, ...args], options)
+  const { executable } = python as ToolsPython
+  return execFileSync(executable, [script, ...args], { encoding: 'utf8', cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 export interface OnnxFacts {

@@ -12,7 +12,7 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod
 from onnxruntime.quantization.calibrate import create_calibrator
 
-from .entropy import EntropyCollector
+from .collector import Collector
 from .model_file import session
 from .protocol import ToolError
 
@@ -84,7 +84,7 @@ def _calibrator(prepared, folder, method, settings):
 
 def _collector(settings, ranges):
     """A collector whose histograms have their bounds from the start: they would grow, without limit, with each batch."""
-    collector = EntropyCollector(
+    collector = Collector(
         method=settings.method,
         symmetric=False,
         num_bins=BINS,

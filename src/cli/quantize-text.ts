@@ -86,15 +86,20 @@ function layers({ tool }: Quantized): string {
     decibels(layer.without?.sqnrDb),
     ...(scored ? [sameTop(layer)] : []),
   ])
-  const title =
-    `Layers that add most noise, ${worst.length} of ${tool.layers.length}. SQNR: a layer's output against FP32, with what came ` +
-    'before; added: noise by signal of its own; alone, without: the results when only this layer, or all but it, is INT8.'
-  return `${title}\n${table(scored ? [...head, 'same top without'] : head, rows)}`
+  const title = `Layers that add most noise, ${worst.length} of ${tool.layers.length}`
+  const legend = [
+    "SQNR: a layer's output against FP32, with what came before; added: noise by signal that it adds itself;",
+    'alone, without: the results when only this layer, or all but it, is INT8. All layers are in quantization.json.',
+  ]
+  return [title, table(scored ? [...head, 'same top without'] : head, rows), ...legend].join('\n')
 }
 
 function sameTop({ without }: LayerError): string {
   return without?.agreement === undefined ? '' : `${(100 * without.agreement).toFixed(1)} %`
 }
+
+/** Fewer calibration rows than these miss too much of what there is. */
+const FEW_ROWS = 64
 
 /** What one is to know before one uses it. */
 function verdicts(made: Quantized, within: number): string[] {
@@ -106,6 +111,12 @@ function verdicts(made: Quantized, within: number): string[] {
   if (target === 'tensorrt') {
     lines.push(
       'It was timed on this CPU, where symmetric activations gain least; how fast TensorRT runs it was not measured.',
+    )
+  }
+  const rows = made.calibration?.rows ?? FEW_ROWS
+  if (precision === 'int8' && rows < FEW_ROWS) {
+    lines.push(
+      `Only ${rows} row${rows === 1 ? '' : 's'} calibrated: what service sees and they do not is cut off. Give some hundred.`,
     )
   }
   const word = precision === 'fp16' ? 'FP16' : 'INT8'
@@ -139,7 +150,8 @@ function speedVerdict({ ratio }: Speed, word: string, quiet: boolean): string[] 
 
 const decibels = (value: number | null | undefined): string =>
   value === undefined ? '' : value === null ? 'exact' : value.toFixed(1)
-const percentText = (share: number): string => (share === 0 ? '0' : `${(100 * share).toPrecision(2)} %`)
+const percentText = (share: number): string =>
+  share === 0 ? '0' : `${share >= 1 ? Math.round(100 * share) : (100 * share).toPrecision(2)} %`
 const percentOf = ({ value, low, high }: Share): string =>
   `${(100 * value).toFixed(2)} % (${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`
 const signed = (share: number): string => `${share < 0 ? '' : '+'}${(100 * share).toFixed(2)}`

@@ -144,7 +144,8 @@ function onnxFile(source: LocatedModel): string {
   const { file, engine, name } = source
   if (file?.toLowerCase().endsWith('.onnx')) return file
   throw new SubtenError('NOT_SUPPORTED', `model '${name}' (backend "${engine.backend}") is no ONNX file`, {
-    remedy: 'Only ONNX models can be quantised.',
+    remedy:
+      'Only ONNX models can be quantised. Where the directory of another backend holds one, give the .onnx file itself.',
   })
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { load } from '../../src/load/load.js'
 import { parseConfig } from '../../src/repository/config-text.js'
-import { digitsData, onnxFacts, repositoryWith, subten, temporaryFolder, withTools } from './tools.js'
+import { digitsData, onnxFacts, repositoryWith, runPython, subten, temporaryFolder, withTools } from './tools.js'
 
 withTools('subten quantize', () => {
   const folder = temporaryFolder()
@@ -79,6 +79,33 @@ withTools('subten quantize', () => {
       expect(largest).toBeLessThanOrEqual(64)
     }
     expect(facts).toMatchObject({ inputs: ['FLOAT'], domains: [''], opset: 17, ir: 8 })
+  })
+
+  it('finds the layer that hurts, says what its absence gives, and says aloud what is lost', async () => {
+    runPython('test/quantize/graphs.py', folder)
+    const lopsided = join(folder, 'lopsided.onnx')
+    const args = [
+      '--calibration',
+      data,
+      '--data',
+      data,
+      '--method',
+      'minmax',
+      '--no-per-channel',
+      '--out',
+      join(folder, 'out'),
+    ]
+    const hurt = await subten('quantize', lopsided, ...args, '--layers', '4')
+    expect(hurt.out).toMatch(/INT8 LOSES \d\d\.\d\d points of top-1, more than the 1 that may be lost/)
+    expect(hurt.out).toMatch(/Try --exclude 'conv2': 9\d\.\d % would have the same top/)
+    const { tool } = JSON.parse(readFileSync(join(folder, 'out/lopsided_int8/quantization.json'), 'utf8'))
+    expect(tool.suggested.exclude).toEqual(['conv2'])
+    const layers = Object.fromEntries(tool.layers.map((layer: { name: string }) => [layer.name, layer]))
+    expect(layers.conv2.alone.sqnrDb).toBeLessThan(layers.dense.alone.sqnrDb - 20)
+    expect(layers.conv2.without.sqnrDb).toBeGreaterThan(layers.dense.without.sqnrDb + 5)
+
+    const kept = await subten('quantize', lopsided, ...args, '--force', '--json', '--layers', '0', '--exclude', 'conv2')
+    expect(JSON.parse(kept.out).onData.top1.after.value).toBeGreaterThan(0.9)
   })
 
   it('does not overwrite without --force', async () => {

@@ -123,3 +123,21 @@ fours = np.abs(normal(20, 4))
 data("fours", fours)
 fours[3] = 0
 data("zeros", fours)
+
+# The digits with one channel of a convolution a hundred times as large and the next layer's weights for it as much smaller:
+# the same function, and a range that leaves the other channels next to nothing.
+model = onnx.load(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "models", "digits", "1", "model.onnx"))
+nodes = {node.name: node for node in model.graph.node}
+held = {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def scale(name, at, factor):
+    values = numpy_helper.to_array(held[name]).copy()
+    values[at] *= factor
+    held[name].CopyFrom(numpy_helper.from_array(values, name))
+
+
+scale(nodes["conv2"].input[1], 0, 100)
+scale(nodes["conv2"].input[2], 0, 100)
+scale(nodes["conv3"].input[1], (slice(None), 0), 0.01)
+onnx.save(model, os.path.join(folder, "lopsided.onnx"))

@@ -17,7 +17,7 @@ from .model_file import session
 from .protocol import ToolError
 
 # Of one batch's tensors.
-BATCH_BYTES = 256 * 1024 * 1024
+BATCH_BYTES = 128 * 1024 * 1024
 MOST_ROWS = 64
 BINS = 2048
 # Levels of a symmetric 8-bit range. The default of ONNX Runtime, 128 of 128 bins, leaves nothing to choose between.

@@ -90,7 +90,10 @@ async function quantizeModel(context: Context, path: string, flags: Flags): Prom
       {
         load: context.load,
         signal: abort.signal,
-        onNote: (text) => context.err(`note: ${text}`),
+        onNote: (text) => {
+          context.progress?.('')
+          context.err(`note: ${text}`)
+        },
         onProgress: (phase, done, total) => context.progress?.(progressLine(phase, done, total)),
       },
     )

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { installed } from '../runtime/addon-file.js'
 import { SubtenError } from '../runtime/errors.js'
 
@@ -28,7 +28,8 @@ export function toolsPython(env: NodeJS.ProcessEnv = process.env, root = install
   const tools = join(root, 'tools')
   const named = env.SUBTEN_PYTHON
   if (named) {
-    if (existsSync(named)) return { executable: named, ours: false, tools }
+    const executable = interpreter(named, env)
+    if (executable !== undefined) return { executable, ours: false, tools }
     throw new SubtenError('ENGINE_NOT_FOUND', `there is no Python at ${named} (SUBTEN_PYTHON)`, {
       remedy: `Name another Python, or none and run: ${installCommand(root)}`,
       details: { executable: named },
@@ -50,6 +51,15 @@ export function toolsFolders(root: string, env: NodeJS.ProcessEnv = process.env)
   const cache = env.SUBTEN_CACHE_DIR || (env.XDG_CACHE_HOME ? join(env.XDG_CACHE_HOME, 'subten') : undefined)
   const shared = join(cache ?? join(homedir(), '.cache', 'subten'), `tools-${version}`)
   return isCheckout(root) ? [join(root, '.cache', 'tools'), shared] : [shared]
+}
+
+/** An interpreter, the folder of a virtual environment, or a command on the PATH. */
+function interpreter(named: string, env: NodeJS.ProcessEnv): string | undefined {
+  const folders = named.includes('/') ? [''] : (env.PATH ?? '').split(delimiter)
+  const file = folders.map((folder) => join(folder, named)).find((path) => existsSync(path))
+  if (file === undefined || !statSync(file).isDirectory()) return file
+  const inside = join(file, 'bin', 'python3')
+  return existsSync(inside) ? inside : undefined
 }
 
 function installCommand(root: string): string {

@@ -88,6 +88,15 @@ save(
 )
 save("exponential", [helper.make_node("Exp", ["x"], ["y"])], [value("x", ["N", 4])], [value("y", ["N", 4])], [])
 
+save(
+    "infinite_output",
+    [helper.make_node("MatMul", ["x", "w"], ["l"], name="product"), helper.make_node("Log", ["zero"], ["i"]),
+     helper.make_node("Add", ["l", "i"], ["y"], name="sum")],
+    [value("x", ["N", 4])],
+    [value("l", ["N", 2]), value("y", ["N", 2])],
+    [weights("w", 4, 2), constant("zero", [0.0])],
+)  # fmt: skip
+
 whole = os.path.join(folder, "network.onnx")
 model = onnx.load(whole)
 onnx.save(model, os.path.join(folder, "external.onnx"), save_as_external_data=True, location="external.bin", size_threshold=0)

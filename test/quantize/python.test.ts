@@ -43,6 +43,17 @@ describe('without Python', () => {
     expect(stderr).toContain('npm run tools:install')
   })
 
+  it('takes an interpreter, a command on the PATH, or the folder of a virtual environment', () => {
+    const place = join(folder, 'venv/bin')
+    mkdirSync(place, { recursive: true })
+    writeFileSync(join(place, 'python3'), '')
+    const found = (named: string) => toolsPython({ SUBTEN_PYTHON: named, PATH: `/nowhere:${place}` }, root)
+    for (const named of [join(place, 'python3'), 'python3', join(folder, 'venv')]) {
+      expect(found(named)).toMatchObject({ executable: join(place, 'python3'), ours: false })
+    }
+    expect(() => found('python9')).toThrow(expect.objectContaining({ code: 'ENGINE_NOT_FOUND' }))
+  })
+
   it('says which command installs it: in a checkout, and for an installed package', () => {
     const place = (name: string): string => {
       const made = join(folder, name)

@@ -88,6 +88,19 @@ withTools('the quantiser', () => {
     expect(await made('no_batch', { x: 'tables' })).toMatchObject({ batch: 1, quantised: ['product'] })
   })
 
+  it('has room for infinities that are meant, once their node is excluded', async () => {
+    const rows = { x: 'fours' }
+    for (const method of ['minmax', 'percentile', 'entropy'] as const) {
+      const result = await made('infinite_output', rows, { method, exclude: ['sum'] })
+      expect(result.quantised).toEqual(['product'])
+    }
+    await expect(made('infinite_output', rows)).rejects.toMatchObject({
+      code: 'MODEL_INVALID',
+      message: expect.stringContaining('the node "sum"'),
+      remedy: expect.stringContaining("--exclude 'sum'"),
+    })
+  })
+
   it('reads tensors that a model keeps beside it', async () => {
     const result = await made('external', pictures)
     expect(result.quantised).toContain('depthwise')

@@ -1,5 +1,6 @@
 """One request: a model in, a model out, and what there is to know about the way between."""
 
+import math
 import os
 import resource
 import time
@@ -76,7 +77,8 @@ def _static(prepared, rows, settings, exclude, limits, events):
     if settings.target == "tensorrt":
         check_symmetric(made)
     found = {"quantised": list(quantised), "calibrationRows": rows.count, "batch": batch}
-    found["ranges"] = {name: [float(bound.reshape(())) for bound in data.range_value] for name, data in ranges.items()}
+    bounds = {name: [float(bound.reshape(())) for bound in data.range_value] for name, data in ranges.items()}
+    found["ranges"] = {name: pair for name, pair in bounds.items() if all(map(math.isfinite, pair))}
     layers = layer_errors(model, made, settings, rows, batch, limits["rows"], events)
     found["layers"] = layers
     if limits["layers"] > 0:

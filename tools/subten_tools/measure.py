@@ -7,6 +7,9 @@ import numpy as np
 from .model_file import session
 
 
+BEYOND = 1e30
+
+
 class Difference:
     """Signal and noise of a tensor, summed up batch by batch."""
 
@@ -15,8 +18,10 @@ class Difference:
 
     def add(self, wanted, got):
         wanted, got = np.asarray(wanted, dtype=np.float64), np.asarray(got, dtype=np.float64)
-        gap = wanted - got
-        self.signal += float(np.square(wanted).sum())
+        # An infinity is right where FP32 has it too, and no figure can hold how wrong it is elsewhere.
+        gap = np.subtract(wanted, got, out=np.zeros_like(wanted), where=wanted != got)
+        gap = np.nan_to_num(gap, nan=BEYOND, posinf=BEYOND, neginf=-BEYOND)
+        self.signal += float(np.square(wanted[np.isfinite(wanted)]).sum())
         self.noise += float(np.square(gap).sum())
         if gap.size:
             self.largest = max(self.largest, float(np.abs(gap).max()))

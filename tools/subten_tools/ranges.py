@@ -62,12 +62,13 @@ def collect_ranges(prepared, folder, rows, settings, events):
     extremes = _calibrator(prepared, folder, CalibrationMethod.MinMax, settings)
     collect(extremes)
     ranges = extremes.compute_data()
-    _check_finite(ranges)
+    ignored = _check_finite(prepared, ranges, settings)
     if exact:
         return ranges, batch
     method = CalibrationMethod.Entropy if settings.method == "entropy" else CalibrationMethod.Percentile
     calibrator = _calibrator(prepared, folder, method, settings)
     calibrator.collector = _collector(settings, ranges)
+    calibrator.tensors_to_calibrate = set(calibrator.tensors_to_calibrate) - ignored
     collect(calibrator)
     return calibrator.compute_data(), batch
 
@@ -95,18 +96,25 @@ def _collector(settings, ranges):
     for name, data in ranges.items():
         low, high = (np.asarray(bound).reshape(()) for bound in data.range_value)
         bound = max(abs(low), abs(high))
-        if bound > 0:
+        if 0 < bound < np.inf:
             edges = np.linspace(-bound, bound, BINS + 1).astype(low.dtype)
             collector.histogram_dict[name] = (np.zeros(BINS, dtype=np.int64), edges, low, high, bound)
     return collector
 
 
-def _check_finite(ranges):
-    for name, data in ranges.items():
-        if not np.isfinite(data.range_value).all():
+def _check_finite(prepared, ranges, settings):
+    """Tensors without a finite range, which no node that is to be quantised may touch: masks of attention have them."""
+    unbounded = {name for name, data in ranges.items() if not np.isfinite(data.range_value).all()}
+    for node in onnx.load(prepared, load_external_data=False).graph.node:
+        if node.op_type not in settings.op_types or node.name in settings.exclude:
+            continue
+        name = next((each for each in [*node.output, *node.input] if each in unbounded), None)
+        if name is not None:
             raise ToolError(
                 "MODEL_INVALID",
-                f'the model computes NaN or an infinity at the tensor "{name}" from these calibration rows',
-                "Look at the rows and at the operator that makes this tensor.",
+                f'the model computes NaN or an infinity at the tensor "{name}" of the node "{node.name}" ({node.op_type})',
+                f"Look at the calibration rows; where the infinity is meant, as in a mask, --exclude '{node.name}'.",
                 tensor=name,
+                node=node.name,
             )
+    return unbounded

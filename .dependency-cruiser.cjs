@@ -17,7 +17,7 @@ module.exports = {
       comment: "import 'subten' must not pay for an image decoder: `classify` imports what decodes when it is called.",
       severity: 'error',
       from: { path: '^src/(runtime|flight|repository|load|sla|index\\.ts|testing\\.ts)' },
-      to: { path: '^src/(image|data)/', dependencyTypesNot: ['dynamic-import'] },
+      to: { path: '^src/(image|data)/', dependencyTypesNot: ['dynamic-import', 'type-only', 'type-import'] },
     },
     {
       name: 'pictures-and-data-below-front-ends',

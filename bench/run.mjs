@@ -16,6 +16,7 @@ const HELPERS = new Set([
   'arrivals',
   'programs',
   'burst-costs',
+  'mean-model',
   'piscina-worker',
   'triton-server',
 ])

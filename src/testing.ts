@@ -7,6 +7,7 @@ import { SubtenError } from './runtime/errors.js'
 import { WrittenInput } from './runtime/inputs.js'
 import { MEASURED, type Measured, noContract, type SlaBinding } from './runtime/measured.js'
 import { ModelListeners } from './runtime/model-listeners.js'
+import { pictureClassifier } from './runtime/picture-classifier.js'
 import { type RequestCounts, STAGES, type Stage, type StageSummary, type Stats } from './runtime/stats.js'
 import { Tensor } from './runtime/tensor.js'
 import type {
@@ -223,7 +224,7 @@ class FakeModel implements Model {
     this.#refuseWhenClosed()
     if (this.decoupled) throw new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled; use stream()`)
     const budgetMs = budgetLeft(options.deadlineMs)
-    const { classifyPicture } = await import('./image/classify.js')
+    const { classifyPicture } = await pictureClassifier()
     const countExpired = (): void => {
       this.#counts.submitted++
       this.#counts.expired++

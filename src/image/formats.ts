@@ -14,9 +14,9 @@ export function sniff(bytes: Uint8Array): PictureFormat | undefined {
 /** INVALID_INPUT with HTTP's 415 for what is none of them, which says what it looks like. */
 export function unknownFormat(bytes: Uint8Array): SubtenError {
   const looks = appearance(bytes)
-  const found = looks === undefined ? '' : `: it looks like ${looks}`
-  return new SubtenError('INVALID_INPUT', `the body is neither a PNG nor a JPEG nor a WebP picture${found}`, {
-    remedy: 'Send the bytes of one PNG, JPEG or WebP file as the body.',
+  const found = looks === undefined ? '' : `: they look like ${looks}`
+  return new SubtenError('INVALID_INPUT', `the bytes are neither a PNG nor a JPEG nor a WebP picture${found}`, {
+    remedy: 'Send one PNG, JPEG or WebP file.',
     details: { http: 415, ...(looks === undefined ? {} : { looksLike: looks }) },
   })
 }
@@ -48,7 +48,8 @@ function brandOf(bytes: Uint8Array): string {
 
 function textOf(bytes: Uint8Array): string | undefined {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 1024)).toString('utf8')
-  const text = head.replace(/^\ufeff/, '').trimStart()
+  // A character may be cut in two where the text goes on.
+  const text = (bytes.length > 1024 ? head.replace(/\ufffd+$/, '') : head).replace(/^\ufeff/, '').trimStart()
   if (/^(?:<\?xml|<!--|<!doctype\s+svg|<svg)/i.test(text) && /<svg[\s>]/i.test(text)) return 'an SVG'
   if (/^<(?:!doctype\s+html|html)/i.test(text)) return 'an HTML page'
   if (/^data:image\//i.test(text)) return 'a data URL: send the bytes that it stands for'
@@ -60,7 +61,7 @@ function textOf(bytes: Uint8Array): string | undefined {
 function isText(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    if (code === 0xfffd ? i < text.length - 1 : code < 32 && code !== 9 && code !== 10 && code !== 13) return false
+    if (code === 0xfffd || (code < 32 && code !== 9 && code !== 10 && code !== 13)) return false
   }
   return true
 }

@@ -142,7 +142,7 @@ function complete(model: Model, name: string, given: Record<string, unknown>): I
   const size = (key: 'height' | 'width'): number => {
     const cut = crop?.[key === 'height' ? 0 : 1]
     const known = shape[key] === -1 ? undefined : shape[key]
-    const value = given[key] ?? cut ?? known
+    const value = given[key] ?? known ?? cut
     if (!isSize(value)) throw bad(key, 'a whole number from 1 to 8192 (the shape of the input does not tell it)')
     if (cut !== undefined && cut !== value) throw bad('crop', `${key} ${value}, which the tensor has`)
     return value

@@ -9,6 +9,7 @@ import { eventLoopLateness, watchEventLoop } from './event-loop.js'
 import { Failure } from './failure.js'
 import { type EngineTotals, MEASURED, type Measured, noContract, type SlaBinding } from './measured.js'
 import { ModelListeners } from './model-listeners.js'
+import { pictureClassifier } from './picture-classifier.js'
 import { Port } from './port.js'
 import { checkRequestOptions } from './request-options.js'
 import { Claims } from './slot.js'
@@ -269,8 +270,7 @@ export class NativeModel implements Model {
     checkRequestOptions(options, this.#port.attributes)
     const budgetMs = this.#port.budget(options)
     const started = performance.now()
-    // Loaded by the first picture: nobody else pays for an image decoder.
-    const { classifyPicture } = await import('../image/classify.js')
+    const { classifyPicture } = await pictureClassifier()
     const left = budgetMs < 0 ? -1 : Math.max(0, budgetMs - (performance.now() - started))
     return classifyPicture(this, bytes, options, { budgetMs: left, countExpired: () => this.#port.countExpired() })
   }

@@ -3,6 +3,10 @@
 import {
   type ArrayOf,
   attach,
+  type Classification,
+  type ClassifyOptions,
+  type ClassifyTiming,
+  type ClassScore,
   type Datatype,
   type ErrorCode,
   type InferEvent,
@@ -80,6 +84,19 @@ export async function slots(model: Model): Promise<number> {
   slot.release()
   await model[Symbol.asyncDispose]()
   return Object.keys(outputs).length
+}
+
+export async function pictures(model: Model): Promise<string> {
+  const options: ClassifyOptions = { topK: 3, deadlineMs: 20, trace: true, maxPixels: 1e6 }
+  const result: Classification = await model.classify(Buffer.alloc(1), options)
+  const [first]: readonly (ClassScore | undefined)[] = result.top
+  const timing: ClassifyTiming | undefined = result.timing
+  await model.classify(new ArrayBuffer(1))
+  // @ts-expect-error a path is no picture
+  await model.classify('seven.png')
+  // @ts-expect-error a picture is no sequence
+  await model.classify(new Uint8Array(1), { sequence: { id: 1 } })
+  return `${first?.label} ${first?.index} ${first?.score} ${timing?.decode} ${timing?.compute} ${result.servedBy}`
 }
 
 export function failures(error: unknown): string {

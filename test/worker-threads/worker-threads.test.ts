@@ -49,6 +49,40 @@ it('four workers and their parent share one model and its queue', async () => {
   await model.close()
 })
 
+it('workers classify pictures with the model of their parent', async () => {
+  const { load } = await built()
+  const model = await load('models/digits')
+  const body = `
+    const model = attach(workerData.token)
+    const bytes = require('node:fs').readFileSync('test/data/seven.png')
+    const results = await Promise.all(Array.from({ length: 10 }, () => model.classify(bytes, { topK: 1 })))
+    await model.close()
+    return results.map(({ top }) => top[0].label).join('')`
+  const answers = [1, 2].map(() => worker(body, { token: model.share() }).answer)
+  for (const answer of await Promise.all(answers)) expect(answer).toEqual({ result: '7777777777' })
+  expect(model.stats().requests).toMatchObject({ succeeded: 20, inFlight: 0 })
+  await model.close()
+})
+
+it('a worker that ends while it decodes leaves the model as it was', async () => {
+  const { load } = await built()
+  const model = await load('models/digits')
+  const body = `
+    const model = attach(workerData.token)
+    const bytes = require('node:fs').readFileSync('test/data/seven.png')
+    for (let i = 0; i < 50; i++) model.classify(bytes).catch(() => {})
+    return 'begun'`
+  for (let i = 0; i < 3; i++) {
+    const { worker: victim, answer } = worker(body, { token: model.share() })
+    expect(await answer).toEqual({ result: 'begun' })
+    await victim.terminate()
+  }
+  const image = { image: new Float32Array(64) }
+  await Promise.all(Array.from({ length: 200 }, () => model.infer(image)))
+  expect(model.stats().requests.inFlight).toBe(0)
+  await model.close()
+})
+
 it('a model that a worker loaded lives on with other handles when the worker ends', async () => {
   const { attach } = await built()
   const { worker: loader, answer } = worker(`

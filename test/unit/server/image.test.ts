@@ -68,6 +68,8 @@ describe('a drawn digit', () => {
       sharp(svg(280, 'transparent', '#000')).png(),
       sharp(svg(400, '#000', '#fff')).png(),
       sharp(svg(280, '#000', '#fff')).jpeg({ quality: 95 }),
+      sharp(svg(280, '#fff', '#000'), { density: 72 * 10 }).jpeg({ quality: 95 }),
+      sharp(svg(280, 'transparent', '#000'), { density: 72 * 10 }).webp({ quality: 95 }),
       sharp(svg(280, '#000', '#fff'))
         .toColourspace('b-w')
         .png(),

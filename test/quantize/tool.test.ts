@@ -27,6 +27,8 @@ withTools('the quantiser', () => {
     const result = await made('network', pictures, { analysis: { rows: 20, layers: 2, seconds: 20 } })
     expect(result.quantised).toEqual(expect.arrayContaining(['Conv_0', 'depthwise', 'Add_4', 'Gemm_8']))
     expect(facts().ops).not.toHaveProperty('BatchNormalization')
+    // Input, both convolutions, sum, pool and what the dense layer takes; its results are scores and stay float.
+    expect(facts().ops).toMatchObject({ QuantizeLinear: 6, Gemm: 1 })
     const layer = result.layers?.find(({ name }) => name === 'depthwise')
     expect(layer?.sqnrDb).toBeGreaterThan(20)
     expect(layer?.weightSqnrDb).toBeGreaterThan(25)

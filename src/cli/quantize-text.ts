@@ -125,7 +125,11 @@ function verdicts(made: Quantized, within: number): string[] {
     const { difference } = onData.top1
     const lost = -100 * difference.value
     if (lost > within) {
-      lines.push(`${word} LOSES ${lost.toFixed(2)} points of top-1, more than the ${within} that may be lost.`)
+      const better = precision === 'int8' && !(made.perChannel && made.method === 'percentile')
+      lines.push(
+        `${word} LOSES ${lost.toFixed(2)} points of top-1, more than the ${within} that may be lost.` +
+          `${better ? ' Scales per channel and --method percentile mostly lose least.' : ''}`,
+      )
     } else if (-100 * difference.low > within) {
       lines.push(
         `${word} may lose up to ${(-100 * difference.low).toFixed(2)} points: more rows would tell whether it keeps to ${within}.`,
@@ -158,4 +162,5 @@ const signed = (share: number): string => `${share < 0 ? '' : '+'}${(100 * share
 const kilobytes = (bytes: number): string =>
   bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`
 const micros = (us: number): string => (us < 1000 ? `${us.toFixed(1)} µs` : `${(us / 1000).toFixed(2)} ms`)
-const ratio = (before: number, after: number): string => `${(before / after).toFixed(2)} times smaller`
+const ratio = (before: number, after: number): string =>
+  after > before ? `${(after / before).toFixed(2)} times as large` : `${(before / after).toFixed(2)} times smaller`

@@ -110,7 +110,7 @@ function verdicts(made: Quantized, within: number): string[] {
   }
   if (target === 'tensorrt') {
     lines.push(
-      'It was timed on this CPU, where symmetric activations gain least; how fast TensorRT runs it was not measured.',
+      'It was timed by ONNX Runtime on this CPU, which it is not made for; how fast TensorRT runs it was not measured.',
     )
   }
   const rows = made.calibration?.rows ?? FEW_ROWS

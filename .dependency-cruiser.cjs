@@ -26,6 +26,13 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(image|data|runtime)/' },
     },
     {
+      name: 'quantising-below-the-command-line',
+      comment: 'Variants are made of files: whoever asks for one gives what loads models.',
+      severity: 'error',
+      from: { path: '^src/quantize/' },
+      to: { path: '^src/', pathNot: '^src/(quantize|data|profile|repository|runtime)/' },
+    },
+    {
       name: 'repository-below-front-ends',
       severity: 'error',
       from: { path: '^src/repository/' },

@@ -7,6 +7,9 @@ export interface Token {
   readonly line: number
   /** 1-based, in UTF-16 units. */
   readonly column: number
+  /** Where it begins and ends in the text, in UTF-16 units. */
+  readonly start: number
+  readonly end: number
 }
 
 /** Thrown by {@link tokenize}: a character or literal that is no token. */
@@ -49,7 +52,7 @@ export function* tokenize(text: string): Generator<Token, never> {
     }
     const column = position - lineStart + 1
     if (position >= text.length) {
-      for (;;) yield { kind: 'end', text: 'the end of the file', line, column }
+      for (;;) yield { kind: 'end', text: 'the end of the file', line, column, start: position, end: position }
     }
     const character = text.charAt(position)
     let kind: Token['kind']
@@ -75,7 +78,8 @@ export function* tokenize(text: string): Generator<Token, never> {
     if (kind === 'number' && /[\w.]/.test(text.charAt(position))) {
       throw new TokenError(`"${raw}${text.charAt(position)}" is not a number`, line, column)
     }
-    yield { kind, text: kind === 'string' ? unquote(raw) : raw, line, column }
+    const place = { line, column, start: position - raw.length, end: position }
+    yield { kind, text: kind === 'string' ? unquote(raw) : raw, ...place }
   }
 }
 

@@ -28,10 +28,14 @@ describe('the packed package', () => {
       'CMakeLists.txt',
       'LICENSE',
       'schemas/sla.schema.json',
+      'tools/quantize.py',
+      'tools/requirements.txt',
+      'scripts/tools-install.mjs',
+      'scripts/tools.mjs',
     ]) {
       expect(files).toContain(file)
     }
-    expect(files.filter((file) => /(^|\/)test\/|\.test\.|^src\/|^models\/|\.onnx$/.test(file))).toEqual([])
+    expect(files.filter((file) => /(^|\/)test\/|\.test\.|^src\/|^models\/|\.onnx$|__pycache__/.test(file))).toEqual([])
   })
 
   it('works through require', () => {

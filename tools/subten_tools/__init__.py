@@ -1,0 +1,1 @@
+"""What subten does in Python: quantising with ONNX Runtime's own tools."""

@@ -2,6 +2,9 @@
 
 #include <napi.h>
 
+#include <cstdlib>
+#include <mutex>
+
 #include "engines/cuda/device.h"
 #include "engines/engine.h"
 #include "engines/onnxruntime/onnxruntime_engine.h"
@@ -125,7 +128,16 @@ Napi::Value layout(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// ONNX Runtime 1.30 and newer keep usage telemetry on Linux: they write session files into TMPDIR and would send them. A
+// service's process does not do that unasked; a variable that is set already stays as it is. Set here, when the first
+// environment loads the addon, and not where the library is loaded: other threads read the environment by then.
+void keep_quiet() {
+  static std::once_flag once;
+  std::call_once(once, [] { setenv("ORT_DISABLE_TELEMETRY", "1", 0); });
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  keep_quiet();
   install_crash_note();
   exports.Set("version", SUBTEN_VERSION);
   exports.Set("configure", Napi::Function::New(env, configure));

@@ -1,4 +1,8 @@
 import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { root } from './server-process.js'
 
@@ -21,6 +25,18 @@ describe('the command line, from dist', () => {
     const ran = await subten('infer', 'models/digits', '--image', 'test/data/seven.png', '--format', 'json')
     expect(ran).toMatchObject({ code: 0, stderr: '' })
     expect(JSON.parse(ran.stdout).top[0]).toMatchObject({ label: '7', index: 7 })
+  })
+
+  it('leaves no files of usage telemetry behind', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'subten-quiet-'))
+    try {
+      const env = { ...process.env, TMPDIR: folder }
+      const args = ['dist/cli.js', 'inspect', 'models/digits', '--json']
+      await promisify(execFile)(process.execPath, args, { cwd: root, env })
+      expect(readdirSync(folder)).toEqual([])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it('inspect shows a model', async () => {

@@ -1,0 +1,75 @@
+// npm run vision:data: the held-out and calibration pictures of models/vision in .cache/vision (half a minute).
+//   -- --train     also the training set, for scripts/vision/train.py: needs node_modules only, some minutes
+//   -- --count N   so many training pictures
+import { createWriteStream, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { build } from 'esbuild'
+import { at, main, say } from '../step.mjs'
+import { photograph } from './camera.mjs'
+import { forEachIndex, labelOf, SETS, writePictures } from './sets.mjs'
+import { LABELS } from './signs.mjs'
+
+const SIDE = 96
+
+main(async () => {
+  const { values } = parseArgs({ options: { train: { type: 'boolean' }, count: { type: 'string' } } })
+  const folder = at('.cache', 'vision')
+  mkdirSync(folder, { recursive: true })
+  for (const name of ['heldout', 'calibration']) {
+    const made = await writePictures(name, `${folder}/${name}`)
+    say(`${SETS[name].count} pictures ${made ? 'made' : 'are'} in .cache/vision/${name}`)
+  }
+  if (!values.train) return
+  for (const [name, { seed, count }] of Object.entries(SETS)) {
+    await writeRows(folder, name, seed, name === 'train' ? Number(values.count ?? count) : count)
+  }
+})
+
+/**
+ * `<name>.u8`: the pictures as the network gets them, uint8 [count, 3, 96, 96], made from JPEG bytes by the code that the
+ * server runs; `<name>.json` says how many and which classes.
+ */
+async function writeRows(folder, name, seed, count) {
+  const pixelsOf = await serverPath()
+  const file = createWriteStream(`${folder}/${name}.u8.part`)
+  const waiting = new Map()
+  let written = 0
+  await forEachIndex(count, async (index) => {
+    waiting.set(index, await pixelsOf(await photograph(seed, index, labelOf(index))))
+    while (waiting.has(written)) {
+      file.write(waiting.get(written))
+      waiting.delete(written++)
+      if (written % 4096 === 0) say(`${name}: ${written} of ${count}`)
+    }
+  })
+  await new Promise((done, fail) => file.end((error) => (error ? fail(error) : done())))
+  renameSync(`${folder}/${name}.u8.part`, `${folder}/${name}.u8`)
+  writeFileSync(`${folder}/${name}.json`, JSON.stringify({ count, shape: [3, SIDE, SIDE], labels: LABELS, seed }))
+  say(`${name}: ${count} rows in .cache/vision/${name}.u8`)
+}
+
+/** JPEG bytes → uint8 [3, 96, 96] by src/image, compiled for this run. */
+async function serverPath() {
+  const outfile = at('.cache', 'vision', 'picture-path.mjs')
+  await build({
+    stdin: {
+      contents: "export * from './src/image/decode.ts'\nexport * from './src/image/preprocess.ts'",
+      resolveDir: at('.'),
+      loader: 'ts',
+    },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    outfile,
+    logLevel: 'warning',
+  })
+  const { decode, preprocess } = await import(pathToFileURL(outfile).href)
+  const spec = {
+    input: 'image', channels: 3, height: SIDE, width: SIDE, layout: 'NCHW', scale: 1, mean: [0], std: [1], fit: 'cover',
+    margin: 0, threshold: 0, polarity: 'any', kernel: 'lanczos3',
+  } // biome-ignore format: as in config.pbtxt
+  const tensor = { name: 'image', datatype: 'UINT8', shape: [-1, 3, SIDE, SIDE] }
+  return async (bytes) => (await preprocess(await decode(bytes, 3), spec, tensor)).data
+}

@@ -1,0 +1,151 @@
+"""Trains models/vision on the pictures of `node scripts/vision/data.mjs --train`. Says how long an epoch took.
+
+python scripts/vision/train.py --epochs 12 [--from .cache/vision/weights.pkl] [--batch 64] [--rate 3e-3]
+
+After each epoch the weights are kept in .cache/vision/weights.pkl and the network in .cache/vision/vision.onnx, whose
+accuracy on the calibration pictures is printed; the held-out ones are not looked at before `variants.py`.
+"""
+
+import argparse
+import json
+import pickle
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+import network
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache" / "vision"
+SMOOTHING = 0.05
+FORGET = 0.998  # of the moving average of the weights, which generalises better than the last ones
+
+
+def rows(name):
+    """(pixels [count, 3, 96, 96] uint8, as a map of the file; labels [count])."""
+    about = json.loads((CACHE / f"{name}.json").read_text())
+    pixels = np.memmap(CACHE / f"{name}.u8", np.uint8, "r", shape=(about["count"], *about["shape"]))
+    return pixels, np.arange(about["count"]) % len(about["labels"]), about["labels"]
+
+
+def scaled(pixels):
+    """What subten.preprocess in the config says: (pixel / 255 - 0.5) / 0.5."""
+    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def varied(pixels, r):
+    """Shifted by up to 5 pixels, brighter or darker, a square of up to 24 pixels painted over: [n, 96, 96, 3]."""
+    n, _, side, _ = pixels.shape
+    edge = 5
+    out = np.empty((n, side, side, 3), np.float32)
+    for i, picture in enumerate(pixels):
+        padded = np.pad(picture, ((0, 0), (edge, edge), (edge, edge)), "edge")
+        top, left = r.integers(0, 2 * edge + 1, 2)
+        out[i] = padded[:, top : top + side, left : left + side].transpose(1, 2, 0)
+        if r.random() < 0.3:
+            (y, x), (h, w) = r.integers(10, 80, 2), r.integers(4, 25, 2)
+            out[i, y : y + h, x : x + w] = r.integers(0, 256, 3)
+    gain = r.uniform(0.75, 1.25, (n, 1, 1, 1)) * r.uniform(0.93, 1.07, (n, 1, 1, 3))
+    out = out * gain.astype(np.float32) + r.uniform(-14, 14, (n, 1, 1, 1)).astype(np.float32)
+    return np.clip(out, 0, 255) / np.float32(127.5) - np.float32(1)
+
+
+def loss(weights, x, y):
+    scores, _ = network.logits(weights, x)
+    log_p = jax.nn.log_softmax(scores)
+    classes = log_p.shape[1]
+    target = jax.nn.one_hot(y, classes) * (1 - SMOOTHING) + SMOOTHING / classes
+    return -(target * log_p).sum(1).mean()
+
+
+def stepper(steps, rate, warm=200, decay=0.02):
+    """Adam with decoupled weight decay on a cosine."""
+
+    @jax.jit
+    def step(state, x, y, i):
+        w, m, v, mean = state
+        value, g = jax.value_and_grad(loss)(w, x, y)
+        lr = rate * (0.5 * (1 + jnp.cos(jnp.pi * i / steps)) + 0.005) * jnp.minimum(1, (i + 1) / warm)
+        m = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, m, g)
+        v = jax.tree.map(lambda a, b: 0.999 * a + 0.001 * b * b, v, g)
+        scale = jnp.sqrt(1 - 0.999 ** (i + 1)) / (1 - 0.9 ** (i + 1))
+        shrink = lambda a: 1 - lr * decay * (a.ndim > 1)
+        w = jax.tree.map(lambda a, b, c: a * shrink(a) - lr * scale * b / (jnp.sqrt(c) + 1e-8), w, m, v)
+        mean = jax.tree.map(lambda a, b: a + (b - a) * jnp.maximum(1 / (i + 1), 1 - FORGET), mean, w)
+        return (w, m, v, mean), value
+
+    return step
+
+
+def settled_moments(weights, pixels, r, batch=256, batches=8):
+    """Means and variances that batch norm uses from now on, from training pictures as they are trained on."""
+    run = jax.jit(lambda w, x: network.logits(w, x)[1])
+    total = None
+    for _ in range(batches):
+        chosen = np.sort(r.choice(len(pixels), batch, replace=False))
+        seen = run(weights, varied(pixels[chosen], r))
+        total = seen if total is None else jax.tree.map(jnp.add, total, seen)
+    return jax.tree.map(lambda a: a / batches, total)
+
+
+def accuracy(model, pixels, labels):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    right = 0
+    for i in range(0, len(pixels), 64):
+        (p,) = session.run(None, {"image": scaled(pixels[i : i + 64])})
+        right += int((p.argmax(1) == labels[i : i + 64]).sum())
+    return right / len(pixels)
+
+
+def main():
+    wants = argparse.ArgumentParser()
+    wants.add_argument("--epochs", type=int, default=12)
+    wants.add_argument("--batch", type=int, default=64)
+    wants.add_argument("--rate", type=float, default=3e-3)
+    wants.add_argument("--seed", type=int, default=0)
+    wants.add_argument("--from", dest="start", type=Path, help="weights to go on from")
+    wants.add_argument("--steps", type=int, help="only measure so many steps")
+    wants = wants.parse_args()
+
+    pixels, y, names = rows("train")
+    check, check_y, _ = rows("calibration")
+    weights = pickle.loads(wants.start.read_bytes())["mean"] if wants.start else network.init(wants.seed, len(names))
+    count = sum(a.size for a in jax.tree.leaves(weights))
+    print(f"{count / 1e6:.2f} M weights, {len(pixels)} pictures, {len(names)} classes", flush=True)
+
+    r = np.random.default_rng(wants.seed)
+    a_turn = len(pixels) // wants.batch
+    step = stepper(wants.epochs * a_turn, wants.rate)
+    zeros = jax.tree.map(jnp.zeros_like, weights)
+    state, i, begun = (weights, zeros, zeros, weights), 0, time.time()
+    for epoch in range(wants.epochs):
+        order, total = r.permutation(len(pixels)), 0.0
+        for k in range(a_turn):
+            chosen = np.sort(order[k * wants.batch : (k + 1) * wants.batch])
+            state, value = step(state, varied(pixels[chosen], r), y[chosen], jnp.float32(i))
+            i, total = i + 1, total + float(value)
+            if i % 100 == 0 or i in (1, 5, 20):
+                print(f"  step {i}: loss {total / (k + 1):.3f}, {time.time() - begun:.0f} s", flush=True)
+            if i == wants.steps:
+                return
+        mean = state[3]
+        moments = settled_moments(mean, pixels, np.random.default_rng(1))
+        (CACHE / "weights.pkl").write_bytes(pickle.dumps(jax.tree.map(np.asarray, dict(mean=mean, moments=moments))))
+        made = network.to_onnx(mean, moments)
+        onnx.save(made, CACHE / "vision.onnx")
+        print(
+            f"epoch {epoch + 1}/{wants.epochs}: loss {total / a_turn:.4f}, calibration pictures right "
+            f"{accuracy(made, check, check_y):.4f}, {time.time() - begun:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

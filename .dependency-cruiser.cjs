@@ -9,8 +9,21 @@ module.exports = {
         'The runtime, and the explanations of its slow requests, know nothing of repositories, servers and command lines.',
       severity: 'error',
       from: { path: '^src/(runtime|flight)/' },
-      // The types of what models tell of their contract are not theirs.
-      to: { path: '^src/', pathNot: '^src/(runtime/|flight/|sla/types\\.ts$)' },
+      // The types of what models tell of their contract are not theirs; pictures are loaded when one is classified.
+      to: { path: '^src/', pathNot: '^src/(runtime/|flight/|sla/types\\.ts$|image/classify\\.ts$)' },
+    },
+    {
+      name: 'pictures-loaded-when-classified',
+      comment: "import 'subten' must not pay for an image decoder: `classify` imports what decodes when it is called.",
+      severity: 'error',
+      from: { path: '^src/(runtime|flight|repository|load|sla|index\\.ts|testing\\.ts)' },
+      to: { path: '^src/(image|data)/', dependencyTypesNot: ['dynamic-import'] },
+    },
+    {
+      name: 'pictures-and-data-below-front-ends',
+      severity: 'error',
+      from: { path: '^src/(image|data)/' },
+      to: { path: '^src/', pathNot: '^src/(image|data|runtime)/' },
     },
     {
       name: 'repository-below-front-ends',

@@ -37,6 +37,10 @@ export { Tensor } from './runtime/tensor.js'
 export type {
   BatchReason,
   ClaimOptions,
+  Classification,
+  ClassifyOptions,
+  ClassifyTiming,
+  ClassScore,
   CudaProvider,
   ExecutionProvider,
   InferManyOptions,

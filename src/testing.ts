@@ -4,12 +4,15 @@ import type { Explanation } from './flight/types.js'
 import { STORAGE, type TensorData } from './runtime/datatype.js'
 import { budgetLeft } from './runtime/deadline.js'
 import { SubtenError } from './runtime/errors.js'
+import { WrittenInput } from './runtime/inputs.js'
 import { MEASURED, type Measured, noContract, type SlaBinding } from './runtime/measured.js'
 import { ModelListeners } from './runtime/model-listeners.js'
 import { type RequestCounts, STAGES, type Stage, type StageSummary, type Stats } from './runtime/stats.js'
 import { Tensor } from './runtime/tensor.js'
 import type {
   ClaimOptions,
+  Classification,
+  ClassifyOptions,
   InferManyOptions,
   InferOptions,
   Inputs,
@@ -214,6 +217,18 @@ class FakeModel implements Model {
     if (options.onError !== 'settle') return Promise.all(runs)
     const ends = await Promise.allSettled(runs)
     return ends.map((e) => (e.status === 'fulfilled' ? { ok: true, value: e.value } : { ok: false, error: e.reason }))
+  }
+
+  async classify(bytes: Uint8Array | ArrayBuffer, options: ClassifyOptions = {}): Promise<Classification> {
+    this.#refuseWhenClosed()
+    if (this.decoupled) throw new SubtenError('NOT_SUPPORTED', `model '${this.name}' is decoupled; use stream()`)
+    const budgetMs = budgetLeft(options.deadlineMs)
+    const { classifyPicture } = await import('./image/classify.js')
+    const countExpired = (): void => {
+      this.#counts.submitted++
+      this.#counts.expired++
+    }
+    return classifyPicture(this, bytes, options, { budgetMs, countExpired })
   }
 
   async claim(options: ClaimOptions = {}): Promise<Slot> {
@@ -458,6 +473,7 @@ function zeros(spec: TensorSpec, shape: readonly number[]): never {
 }
 
 function toTensor(spec: TensorSpec, value: InputValue): Tensor {
+  if (value instanceof WrittenInput) return toTensor(spec, written(value))
   const described: Partial<TensorInput> =
     'data' in (value as object) ? (value as TensorInput) : { data: value as TensorData }
   const data = described.data as ArrayLike<unknown>
@@ -477,6 +493,12 @@ function toTensor(spec: TensorSpec, value: InputValue): Tensor {
     throw invalid(`input '${spec.name}' has ${data.length} elements; shape [${shape}] has ${product(shape)}`)
   }
   return new Tensor(spec.datatype, shape, data as never)
+}
+
+function written({ datatype, shape, bytes, write }: WrittenInput): TensorInput {
+  const memory = new Uint8Array(bytes)
+  write(memory)
+  return { data: new STORAGE[datatype].array(memory.buffer, 0, product(shape)), shape, datatype }
 }
 
 function inferShape(spec: TensorSpec, length: number): number[] {

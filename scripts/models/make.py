@@ -141,7 +141,7 @@ def check_configs() -> None:
     """The preprocess that training assumed is the one the configs promise."""
     for name in ("digits", "digits_int8", "digits_triton"):
         text = (MODELS / name / "config.pbtxt").read_text()
-        literal = re.search(r'"subten\.image"\s*value:\s*{\s*string_value:\s*("(?:[^"\\]|\\.)*")', text).group(1)
+        literal = re.search(r'"subten\.preprocess"\s*value:\s*{\s*string_value:\s*("(?:[^"\\]|\\.)*")', text).group(1)
         spec = json.loads(json.loads(literal))
         assert (spec["margin"], spec["threshold"]) == (picture.MARGIN, picture.THRESHOLD), name
         assert spec["height"] == spec["width"] == picture.SIZE, name

@@ -7,7 +7,7 @@ resampling kernel, the threshold and the margin at random around the values stat
 import numpy as np
 from PIL import Image
 
-# The same numbers as `subten.image` in models/digits/config.pbtxt; make.py checks that they agree.
+# The same numbers as `subten.preprocess` in models/digits/config.pbtxt; make.py checks that they agree.
 SIZE = 8
 MARGIN = 0.05  # of the longer side of the ink's bounding box, added on each side of the square
 THRESHOLD = 0.25  # of the brightest pixel; what is fainter does not count as ink when the box is sought

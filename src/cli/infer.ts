@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
-import { decode, sniff } from '../image/decode.js'
-import { imageSpecOf, softmaxWanted } from '../image/image-spec.js'
-import { preprocess } from '../image/preprocess.js'
-import type { Inputs, Model, Outputs, TensorSpec } from '../runtime/types.js'
+import { sniff } from '../image/formats.js'
+import { imageInputOf, imageSpecOf } from '../image/image-spec.js'
+import { preparePicture } from '../image/prepare.js'
+import { ranked, scoresOutput } from '../image/rank.js'
+import type { ClassScore, Inputs, Model, Outputs } from '../runtime/types.js'
 import { DEFAULT_LIMITS } from '../server/limits.js'
-import { softmax, topK } from '../server/protocols/classify/top-k.js'
 import type { Context } from './context.js'
 import { readJsonInputs } from './json-inputs.js'
 import { wholeNumber } from './option-values.js'
@@ -25,7 +25,7 @@ export function addInfer(program: Command, context: Context): void {
     .description('run a model once, on a picture or on tensors in JSON')
     .argument('<model>', 'a model directory or a model file')
     .argument('[-]', 'read the picture or the JSON from standard input')
-    .option('--image <file>', 'a PNG or JPEG')
+    .option('--image <file>', 'a PNG, JPEG or WebP')
     .option('--json <file>', 'tensors by name, or a KServe v2 request')
     .option('--top <k>', 'classes to show for a picture', wholeNumber(1, 100_000), 5)
     .option('--model-version <version>', 'another version than the default')
@@ -67,10 +67,10 @@ async function printParts(context: Context, model: Model, inputs: Inputs, flags:
 }
 
 async function imageInputs(model: Model, bytes: Uint8Array): Promise<Inputs> {
-  const spec = imageSpecOf(model)
-  const tensor = model.inputs.find((input) => input.name === spec.input) as TensorSpec
+  const tensor = imageInputOf(model)
   const limits = { maxPixels: DEFAULT_LIMITS.imagePixels, timeoutSeconds: 30 }
-  return { [tensor.name]: await preprocess(await decode(bytes, spec.channels, limits), spec, tensor) }
+  const { input } = await preparePicture(bytes, imageSpecOf(model), tensor, limits)
+  return { [tensor.name]: input.value }
 }
 
 interface Shown {
@@ -99,26 +99,12 @@ function tensorsText(shown: readonly Shown[]): string {
     .join('\n')
 }
 
-interface Ranked {
-  label: string
-  index: number
-  score: number
+function ranking(model: Model, outputs: Outputs, k: number): readonly ClassScore[] | undefined {
+  const output = scoresOutput(model)
+  return output && outputs[output.name] ? ranked(model, output, outputs, k) : undefined
 }
 
-function ranking(model: Model, outputs: Outputs, k: number): Ranked[] | undefined {
-  const output = model.outputs.find((o) => model.labels(o.name)) ?? model.outputs.find((o) => o.datatype !== 'BYTES')
-  const tensor = output && outputs[output.name]
-  if (!output || !tensor) return undefined
-  const scores = softmaxWanted(model) ? softmax(tensor.toFloat32()) : tensor.toFloat32()
-  const labels = model.labels(output.name)
-  return topK(scores, Math.min(k, scores.length)).map(({ index, score }) => ({
-    label: labels?.[index] ?? String(index),
-    index,
-    score,
-  }))
-}
-
-function rankingText(top: readonly Ranked[]): string {
+function rankingText(top: readonly ClassScore[]): string {
   return table(
     ['label', 'score'],
     top.map(({ label, score }) => [label, score.toFixed(4)]),

@@ -1,4 +1,4 @@
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { SubtenError } from '../runtime/errors.js'
 
 /** Pixels in rows from the top, 1 (grey) or 3 (RGB) bytes each. */
@@ -18,100 +18,105 @@ export interface DecodeLimits {
 
 export const DECODE_LIMITS: DecodeLimits = { maxPixels: 16_000_000, timeoutSeconds: 5 }
 
-/** The format by its first bytes: what a client says of it is not asked. */
-export function sniff(bytes: Uint8Array): 'png' | 'jpeg' | undefined {
-  const starts = (...magic: number[]): boolean => magic.every((byte, i) => bytes[i] === byte)
-  if (starts(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return 'png'
-  if (starts(0xff, 0xd8, 0xff)) return 'jpeg'
-  return undefined
-}
-
 /**
- * Decodes a PNG or JPEG to grey or RGB. Strokes on a transparent ground are put on the ground that shows them: black
- * under bright strokes, white under dark ones. Throws INVALID_INPUT for anything else, damaged or too large.
+ * libvips's pipeline over the bytes of a PNG, JPEG or WebP: the first picture of an animation, turned as its EXIF says,
+ * in sRGB. Nothing is decoded before its result is asked for.
  */
-export async function decode(bytes: Uint8Array, channels: 1 | 3, limits = DECODE_LIMITS): Promise<Picture> {
-  if (sniff(bytes) === undefined) {
-    throw new SubtenError('INVALID_INPUT', 'the body is neither a PNG nor a JPEG picture', {
-      remedy: 'Send the bytes of one PNG or JPEG file as the body.',
-      details: { http: 415 },
-    })
-  }
-  try {
-    const { data, info } = await sharp(bytes, {
-      limitInputPixels: limits.maxPixels,
-      failOn: 'error',
-      sequentialRead: true,
-      pages: 1,
-      animated: false,
-    })
-      .timeout({ seconds: limits.timeoutSeconds })
-      .autoOrient()
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true })
-    return toPicture(data, info.width, info.height, info.channels, channels)
-  } catch (cause) {
-    throw refusal(cause, limits)
-  }
+export function opened(bytes: Uint8Array, limits: DecodeLimits): Sharp {
+  return sharp(bytes, { limitInputPixels: limits.maxPixels, failOn: 'error', sequentialRead: true, pages: 1 })
+    .timeout({ seconds: limits.timeoutSeconds })
+    .autoOrient()
+    .toColourspace('srgb')
 }
 
-function toPicture(raw: Uint8Array, width: number, height: number, from: number, channels: 1 | 3): Picture {
-  const pixels = width * height
+/** Runs a pipeline to 8-bit grey or RGB pixels, what is transparent put on `ground`. */
+export async function pixelsOf(pipeline: Sharp, channels: 1 | 3, ground: 'auto' | readonly number[]): Promise<Picture> {
+  const { data, info } = await pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+  return toPicture(data, info.width, info.height, info.channels, channels, ground)
+}
+
+function toPicture(
+  raw: Uint8Array,
+  width: number,
+  height: number,
+  from: number,
+  channels: 1 | 3,
+  ground: 'auto' | readonly number[],
+): Picture {
   if (from === channels) return { data: raw, width, height, channels }
-  const opaque = from === 4 ? flatten(raw, pixels) : raw
-  const step = from === 4 ? 3 : from
+  const pixels = width * height
+  const opaque = from === 4 || from === 2 ? flatten(raw, from, ground) : raw
+  const step = from === 1 ? 1 : 3
   if (step === channels) return { data: opaque, width, height, channels }
   const data = new Uint8Array(pixels * channels)
   for (let i = 0; i < pixels; i++) {
     const r = opaque[i * step] as number
     const g = step === 1 ? r : (opaque[i * step + 1] as number)
     const b = step === 1 ? r : (opaque[i * step + 2] as number)
-    if (channels === 1) data[i] = Math.round(luma(r, g, b))
-    else data.set([r, g, b], i * 3)
+    if (channels === 1) {
+      data[i] = Math.round(luma(r, g, b))
+    } else {
+      data[3 * i] = r
+      data[3 * i + 1] = g
+      data[3 * i + 2] = b
+    }
   }
   return { data, width, height, channels }
 }
 
-function luma(r: number, g: number, b: number): number {
+/** Brightness as ITU-R BT.601 has it, and Pillow's mode `L`. */
+export function luma(r: number, g: number, b: number): number {
   return 0.299 * r + 0.587 * g + 0.114 * b
 }
 
-/** RGBA to RGB on black, or on white where the visible strokes are dark and most of the picture is transparent. */
-function flatten(rgba: Uint8Array, pixels: number): Uint8Array {
-  let visible = 0
-  let brightness = 0
-  for (let i = 0; i < rgba.length; i += 4) {
-    const alpha = rgba[i + 3] as number
-    visible += alpha
-    brightness += alpha * luma(rgba[i] as number, rgba[i + 1] as number, rgba[i + 2] as number)
-  }
-  const ground = visible > 0 && brightness / visible < 128 ? 255 : 0
-  const rgb = new Uint8Array(pixels * 3)
-  for (let i = 0, o = 0; i < rgba.length; i += 4) {
-    const alpha = (rgba[i + 3] as number) / 255
-    for (let c = 0; c < 3; c++) rgb[o++] = Math.round((rgba[i + c] as number) * alpha + ground * (1 - alpha))
+/**
+ * Pixels with alpha (2 or 4 bytes) to RGB on a ground. 'auto': black, or white where the visible strokes are dark, so that
+ * strokes on a transparent ground stay visible.
+ */
+function flatten(from: Uint8Array, step: 2 | 4, ground: 'auto' | readonly number[]): Uint8Array {
+  const [g, b] = step === 4 ? [1, 2] : [0, 0]
+  const [under0 = 0, under1 = under0, under2 = under0] =
+    ground === 'auto' ? [darkStrokes(from, step) ? 255 : 0] : ground
+  const rgb = new Uint8Array((from.length / step) * 3)
+  for (let i = 0, o = 0; i < from.length; i += step, o += 3) {
+    const alpha = (from[i + step - 1] as number) / 255
+    rgb[o] = Math.round((from[i] as number) * alpha + under0 * (1 - alpha))
+    rgb[o + 1] = Math.round((from[i + g] as number) * alpha + under1 * (1 - alpha))
+    rgb[o + 2] = Math.round((from[i + b] as number) * alpha + under2 * (1 - alpha))
   }
   return rgb
 }
 
-function tooManyPixels(limits: DecodeLimits): SubtenError {
-  return new SubtenError('INVALID_INPUT', `the picture has more than ${limits.maxPixels} pixels`, {
-    remedy: 'Send a smaller picture.',
-    details: { http: 413 },
-  })
+/** Whether what is visible is dark on average. */
+function darkStrokes(from: Uint8Array, step: 2 | 4): boolean {
+  const [g, b] = step === 4 ? [1, 2] : [0, 0]
+  let visible = 0
+  let brightness = 0
+  for (let i = 0; i < from.length; i += step) {
+    const alpha = from[i + step - 1] as number
+    visible += alpha
+    brightness += alpha * luma(from[i] as number, from[i + g] as number, from[i + b] as number)
+  }
+  return visible > 0 && brightness / visible < 128
 }
 
-function refusal(cause: unknown, limits: DecodeLimits): SubtenError {
+/** What libvips said of a picture, in our words. */
+export function refusal(cause: unknown, limits: DecodeLimits): SubtenError {
+  if (cause instanceof SubtenError) return cause
   const text = cause instanceof Error ? cause.message : ''
-  if (/pixel limit/i.test(text)) return tooManyPixels(limits)
+  if (/pixel limit/i.test(text)) {
+    return new SubtenError('INVALID_INPUT', `the picture has more than ${limits.maxPixels} pixels`, {
+      remedy: 'Send a smaller picture.',
+      details: { http: 413 },
+    })
+  }
   if (/timeout/i.test(text)) {
     return new SubtenError('INVALID_INPUT', `the picture took more than ${limits.timeoutSeconds} s to decode`, {
       cause,
     })
   }
   return new SubtenError('INVALID_INPUT', 'the picture is damaged or incomplete', {
-    remedy: 'Send a complete PNG or JPEG file.',
+    remedy: 'Send a complete PNG, JPEG or WebP file.',
     cause,
   })
 }

@@ -52,9 +52,17 @@ const ENTRIES: ReadonlyMap<string, Entry> = new Map([
   ],
 ])
 
-/** Read by the servers, who check it (src/image/image-spec.ts). */
-const READ_ELSEWHERE = 'subten.image'
-const NAMES: readonly string[] = [...ENTRIES.keys(), READ_ELSEWHERE]
+/** How pictures become inputs, and its older name: whoever takes pictures reads and checks it (src/image/image-spec.ts). */
+const PREPROCESS = 'subten.preprocess'
+const OLDER_PREPROCESS = 'subten.image'
+/** JSON objects that are looked at where they are used, and not when a model is loaded. */
+const READ_ELSEWHERE: ReadonlySet<string> = new Set([
+  PREPROCESS,
+  OLDER_PREPROCESS,
+  'subten.quantization',
+  'subten.accuracy',
+])
+const NAMES: readonly string[] = [...ENTRIES.keys(), ...READ_ELSEWHERE].filter((name) => name !== OLDER_PREPROCESS)
 
 /** Where a setting stands, for errors about it. */
 export function subtenPath(name: string): FieldPath {
@@ -81,7 +89,7 @@ export function subtenSettings(document: ConfigDocument, config: ModelConfig, pa
     if (!isSubtenParameter(name)) continue
     const path = subtenPath(name.slice(PREFIX.length))
     const value = parsed(document, path, text)
-    if (name === READ_ELSEWHERE) continue
+    if (READ_ELSEWHERE.has(name)) continue
     const entry = ENTRIES.get(name)
     if (entry === undefined) {
       const remedy = `The names are ${NAMES.join(', ')}; parameters of an engine have other names.`
@@ -117,6 +125,10 @@ function checkTogether(
   partial: boolean,
 ): void {
   const { countMin, countMax, deterministic } = settings
+  if (PREPROCESS in config.parameters && OLDER_PREPROCESS in config.parameters) {
+    const remedy = `Take ${OLDER_PREPROCESS} out.`
+    throw documentError(document, subtenPath('image'), `is the older name of ${PREPROCESS}, which is there too`, remedy)
+  }
   if (countMin !== undefined && countMax !== undefined && countMin > countMax) {
     throw documentError(document, subtenPath('count_min'), `${countMin} is above subten.count_max (${countMax})`)
   }

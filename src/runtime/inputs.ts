@@ -9,6 +9,31 @@ export interface ReadyInput {
   write(target: Uint8Array): void
 }
 
+/**
+ * An input that is written into the request's memory by whoever has it, when there is such memory: nothing of its size is
+ * made before. Not part of the public interface; a request that is tried again is written again.
+ */
+export class WrittenInput {
+  readonly datatype: Datatype
+  readonly shape: readonly number[]
+  readonly write: (target: Uint8Array) => void
+
+  constructor(datatype: Datatype, shape: readonly number[], write: (target: Uint8Array) => void) {
+    this.datatype = datatype
+    this.shape = shape
+    this.write = write
+  }
+
+  get bytes(): number {
+    return product(this.shape) * STORAGE[this.datatype].bytes
+  }
+
+  /** As a value of `Inputs`, whose type does not tell of it. */
+  get value(): InputValue {
+    return this as unknown as InputValue
+  }
+}
+
 const encoder = new TextEncoder()
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object
 /** The length of a typed array, whatever its caller says: it may have a `length` of its own. */
@@ -23,6 +48,7 @@ const arrayKind = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag
  * @throws SubtenError INVALID_INPUT naming the tensor, what was given and what the model takes
  */
 export function readyInput(spec: TensorSpec, value: InputValue, batching: boolean): ReadyInput {
+  if (value instanceof WrittenInput) return readyWritten(spec, value)
   const given = isTensorInput(value) ? value : ({ data: value } as TensorInput)
   if (given.datatype !== undefined && given.datatype !== spec.datatype) {
     throw invalid(spec, `has datatype ${given.datatype}, the model takes ${spec.datatype}`)
@@ -45,6 +71,11 @@ export function readyInput(spec: TensorSpec, value: InputValue, batching: boolea
     bytes,
     write: (target) => target.set(new Uint8Array(data.buffer, data.byteOffset, bytes)),
   }
+}
+
+function readyWritten(spec: TensorSpec, { datatype, shape, bytes, write }: WrittenInput): ReadyInput {
+  if (datatype !== spec.datatype) throw invalid(spec, `has datatype ${datatype}, the model takes ${spec.datatype}`)
+  return { shape: checkShape(spec, shape), bytes, write }
 }
 
 function isTensorInput(value: InputValue): value is TensorInput {

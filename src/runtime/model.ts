@@ -17,6 +17,8 @@ import type { Stats } from './stats.js'
 import { PartStream, StreamRequest } from './stream.js'
 import type {
   ClaimOptions,
+  Classification,
+  ClassifyOptions,
   InferManyOptions,
   InferOptions,
   Inputs,
@@ -259,6 +261,18 @@ export class NativeModel implements Model {
     return ended.map((each) =>
       each.status === 'fulfilled' ? { ok: true, value: each.value } : { ok: false, error: each.reason as unknown },
     )
+  }
+
+  async classify(bytes: Uint8Array | ArrayBuffer, options: ClassifyOptions = {}): Promise<Classification> {
+    if (this.#closing !== undefined) throw this.#closedError()
+    if (this.#info.decoupled) throw this.#decoupledError()
+    checkRequestOptions(options, this.#port.attributes)
+    const budgetMs = this.#port.budget(options)
+    const started = performance.now()
+    // Loaded by the first picture: nobody else pays for an image decoder.
+    const { classifyPicture } = await import('../image/classify.js')
+    const left = budgetMs < 0 ? -1 : Math.max(0, budgetMs - (performance.now() - started))
+    return classifyPicture(this, bytes, options, { budgetMs: left, countExpired: () => this.#port.countExpired() })
   }
 
   async claim(options?: ClaimOptions): Promise<Slot> {

@@ -168,7 +168,7 @@ export class Port {
     const left = budgetLeft(options?.deadlineMs)
     // Of a request that was aborted as well, that is what its caller is told.
     if (left !== 0 || options?.signal?.aborted) return left
-    if (!this.closed) this.native.turnedAway(1)
+    this.countExpired()
     throw new SubtenError('DEADLINE_EXCEEDED', 'the deadline had passed when the request was made')
   }
 
@@ -185,9 +185,14 @@ export class Port {
     if (!this.closed) this.native.turnedAway(0)
   }
 
+  /** A request whose time was up before it was made. */
+  countExpired(): void {
+    if (!this.closed) this.native.turnedAway(1)
+  }
+
   #tooLate(entry: Waiting): void {
     if (entry.pending.settled) return
-    if (!this.closed) this.native.turnedAway(1)
+    this.countExpired()
     entry.pending.settle(waitedTooLong())
   }
 

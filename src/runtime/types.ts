@@ -77,6 +77,41 @@ export interface InferOptions {
   bytes?: boolean
 }
 
+/** How one picture is classified. */
+export interface ClassifyOptions extends Pick<InferOptions, 'signal' | 'deadlineMs' | 'priority' | 'id' | 'trace'> {
+  /** Classes in the result, the likeliest first; 5 by default, as many as there are at most. */
+  topK?: number
+  /** Width × height that a picture may have; 16 million by default. Told from its header. */
+  maxPixels?: number
+}
+
+/** One class of a result. */
+export interface ClassScore {
+  /** The line of labels.txt, or the index where there is none. */
+  readonly label: string
+  readonly index: number
+  readonly score: number
+}
+
+export interface Classification {
+  readonly model: string
+  readonly version: string
+  /** The likeliest classes, highest score first. */
+  readonly top: readonly ClassScore[]
+  /** With `trace: true`; not enumerable. */
+  readonly timing?: ClassifyTiming
+  /** The cheaper variant that answered, where it was not the model itself; not enumerable. */
+  readonly servedBy?: string
+}
+
+/** Stages of one classified picture in microseconds. `total` is that of the model's request, without these two. */
+export interface ClassifyTiming extends Timing {
+  /** classify() → the pixels are there: waiting for room to decode, decoding, resizing. */
+  readonly decode: number
+  /** Writing the normalised values into the memory of the request. */
+  readonly preprocess: number
+}
+
 /** Requests that a model with state handles in order, on one instance. */
 export interface Sequence {
   /** A whole number from 1 to 2^64 - 1, or a name of 1 to 128 bytes: the same for all requests of the sequence. */
@@ -343,6 +378,15 @@ export interface Model extends AsyncDisposable {
   inferSync(inputs: Inputs, options?: { bytes?: boolean; trace?: boolean }): Outputs
   inferMany(rows: readonly Inputs[], options: InferManyOptions & { onError: 'settle' }): Promise<Settled<Outputs>[]>
   inferMany(rows: readonly Inputs[], options?: InferManyOptions): Promise<Outputs[]>
+  /**
+   * The classes of a picture, given as the bytes of a PNG, JPEG or WebP file, which must not change until the result is
+   * there. It is decoded and resized off the event loop as the model's `subten.preprocess` says, and its values are
+   * written straight into the memory of the request. The time that decoding takes counts against `deadlineMs`.
+   *
+   * @throws SubtenError INVALID_INPUT: no such picture (`details.http` 415), too many pixels (413), damaged, wrong options;
+   *   CONFIG_INVALID: `subten.preprocess` is wrong; NOT_SUPPORTED: the model takes no picture; and what `infer` throws
+   */
+  classify(bytes: Uint8Array | ArrayBuffer, options?: ClassifyOptions): Promise<Classification>
   /**
    * Sends one request and returns its responses as they come: 0 to n of a decoupled model, one of any other. The request
    * is sent at once, and inputs may be used again. `deadlineMs` is the budget of the whole stream: when it has passed,

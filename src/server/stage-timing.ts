@@ -6,9 +6,7 @@ export function timingOf(outputs: Outputs): Timing | undefined {
   return typeof timing?.toServerTiming === 'function' ? timing : undefined
 }
 
-/** A `Server-Timing` header: the stages of the server (milliseconds), then those of the model. */
-export function serverTiming(stages: readonly (readonly [name: string, ms: number])[], outputs: Outputs): string {
-  const own = stages.map(([name, ms]) => `${name};dur=${Number(ms.toFixed(4))}`)
-  const model = timingOf(outputs)?.toServerTiming()
-  return model ? [...own, model].join(', ') : own.join(', ')
+/** A `Server-Timing` header: the stages of the model. */
+export function serverTiming(outputs: Outputs): string {
+  return timingOf(outputs)?.toServerTiming() ?? ''
 }

@@ -24,7 +24,9 @@ describe('parameters named subten.*', () => {
       entry('subten.deterministic', 'true'),
       entry('subten.weight', '0.5'),
       entry('subten.cheaper_variant', '"digits_int8"'),
-      entry('subten.image', '{"fit":"ink"}'),
+      entry('subten.preprocess', '{"fit":"ink"}'),
+      entry('subten.quantization', '{"from":"digits"}'),
+      entry('subten.accuracy', '{"top1":0.9}'),
       entry('busy_us', '10'),
     ].join('\n')
     expect(settings(text)).toEqual({
@@ -38,6 +40,16 @@ describe('parameters named subten.*', () => {
     const document = parseConfig(`max_batch_size: 8\n${io}\n${text}`, FILE)
     expect(engineParameters(resolveConfig(document))).toEqual([['busy_us', '10']])
     expect(settings('')).toEqual({})
+  })
+
+  it('knows the older name of subten.preprocess, and refuses both at once', () => {
+    expect(settings(entry('subten.image', '{"fit":"ink"}'))).toEqual({})
+    const both = `${entry('subten.image', '{}')}${entry('subten.preprocess', '{}')}`
+    expect(thrown(() => settings(both))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('is the older name of subten.preprocess'),
+      details: { file: FILE, line: expect.any(Number), field: expect.stringContaining('subten.image') },
+    })
   })
 
   it.each<[string, string, RegExp]>([

@@ -9,7 +9,7 @@ const scores = [{ name: 'scores', datatype: 'FP32' as const, shape: [-1, 4] }]
 const input = { name: 'image', datatype: 'FP32' as const, shape: [-1, 1, 8, 8] }
 
 function classifier(options: { labels?: string[]; image?: object; scores?: number[] } = {}) {
-  const parameters = options.image ? { 'subten.image': { string_value: JSON.stringify(options.image) } } : {}
+  const parameters = options.image ? { 'subten.preprocess': { string_value: JSON.stringify(options.image) } } : {}
   return fakeModel(
     {
       name: 'shapes',
@@ -42,10 +42,14 @@ describe('POST /v1/classify/{model}', () => {
     expect(answer.headers.get('server-timing')).toMatch(/^decode;dur=[\d.]+, preprocess;dur=[\d.]+, .*compute;dur=/)
   })
 
-  it('takes JPEG, any content type, a named version, and indices where there are no labels', async () => {
+  it('takes JPEG and WebP, any content type, a named version, and indices where there are no labels', async () => {
     const { url } = await serving([classifier()])
-    for (const type of ['image/jpeg', 'application/octet-stream', 'text/plain']) {
-      const body = await picture().jpeg().toBuffer()
+    const [jpeg, webp] = [await picture().jpeg().toBuffer(), await picture().webp().toBuffer()]
+    for (const [type, body] of [
+      ['image/jpeg', jpeg],
+      ['application/octet-stream', jpeg],
+      ['text/plain', webp],
+    ] as const) {
       const answer = await post(`${url}/v1/classify/shapes/versions/2?k=1`, body, { 'content-type': type })
       expect(answer.json.top).toEqual([{ label: '1', index: 1, score: Math.fround(0.6) }])
     }
@@ -79,12 +83,11 @@ describe('POST /v1/classify/{model}', () => {
     expect(Object.keys(answer.json.error)).toEqual(['code', 'message', 'remedy'])
   }
 
-  it('refuses what is no PNG or JPEG, whatever it is called', async () => {
+  it('refuses what is no PNG, JPEG or WebP, whatever it is called', async () => {
     const { url } = await serving([classifier()])
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8"/></svg>'
     const gif = await picture().gif().toBuffer()
-    const webp = await picture().webp().toBuffer()
-    for (const body of [svg, gif, webp, 'hello']) {
+    for (const body of [svg, gif, 'hello']) {
       problem(await post(`${url}/v1/classify/shapes`, body, { 'content-type': 'image/png' }), 415)
     }
     problem(await post(`${url}/v1/classify/shapes`, ''), 400)

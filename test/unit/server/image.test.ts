@@ -1,9 +1,11 @@
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { decode } from '../../../src/image/decode.js'
+import { DECODE_LIMITS, opened, pixelsOf } from '../../../src/image/decode.js'
 import { imageSpecOf } from '../../../src/image/image-spec.js'
 import { squareOfInk, whiteOnBlack } from '../../../src/image/ink.js'
-import { preprocess } from '../../../src/image/preprocess.js'
+import { preparePicture } from '../../../src/image/prepare.js'
+import { readyInput } from '../../../src/runtime/inputs.js'
+import type { TensorSpec } from '../../../src/runtime/types.js'
 import { fakeModel } from '../../../src/testing.js'
 
 const svg = (size: number, background: string, colour: string) =>
@@ -30,14 +32,22 @@ const digits = {
 }
 
 function modelOf(shape: number[], image?: object, datatype: 'FP32' | 'UINT8' = 'FP32') {
-  const config = image ? { parameters: { 'subten.image': { string_value: JSON.stringify(image) } } } : {}
+  const config = image ? { parameters: { 'subten.preprocess': { string_value: JSON.stringify(image) } } } : {}
   return fakeModel({ inputs: [{ name: 'image', datatype, shape }], outputs: [], config })
 }
 
 async function tensorOf(bytes: Buffer, model: ReturnType<typeof modelOf>) {
-  const spec = imageSpecOf(model)
-  return preprocess(await decode(bytes, spec.channels), spec, model.inputs[0] as never)
+  const tensor = model.inputs[0] as TensorSpec
+  const { input } = await preparePicture(bytes, imageSpecOf(model), tensor)
+  const { shape, bytes: size, write } = readyInput(tensor, input.value, model.maxBatchSize > 0)
+  const memory = new Uint8Array(size)
+  write(memory)
+  const data = tensor.datatype === 'FP32' ? new Float32Array(memory.buffer) : memory
+  return { shape, data, datatype: tensor.datatype }
 }
+
+const decode = (bytes: Buffer, channels: 1 | 3, limits = DECODE_LIMITS) =>
+  pixelsOf(opened(bytes, limits), channels, 'auto')
 
 const far = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Math.max(...Array.from(a, (v, i) => Math.abs(v - (b[i] as number))))
@@ -159,7 +169,7 @@ describe('preprocessing', () => {
             ? fakeModel({
                 inputs: [{ name: 'image', datatype: 'FP32', shape }],
                 outputs: [],
-                config: { parameters: { 'subten.image': image } },
+                config: { parameters: { 'subten.preprocess': image } },
               })
             : modelOf(shape, image),
         )
@@ -200,7 +210,10 @@ describe('decoding', () => {
       .png()
       .toBuffer()
     const limits = { maxPixels: 16_000_000, timeoutSeconds: 5 }
-    await expect(decode(large, 3, limits)).resolves.toMatchObject({ width: 3500 })
-    await expect(decode(large, 3, { ...limits, maxPixels: 1000 })).rejects.toMatchObject({ details: { http: 413 } })
+    const model = modelOf([3, 8, 8])
+    const prepared = (maxPixels: number) =>
+      preparePicture(large, imageSpecOf(model), model.inputs[0] as TensorSpec, { ...limits, maxPixels })
+    await expect(prepared(limits.maxPixels)).resolves.toMatchObject({ input: { shape: [3, 8, 8] } })
+    await expect(prepared(1000)).rejects.toMatchObject({ details: { http: 413 } })
   })
 })

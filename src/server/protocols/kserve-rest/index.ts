@@ -72,7 +72,7 @@ async function routes(app: FastifyInstance, { models, limits, accepting }: Proto
         const given = { ...wanted.options, id: wanted.id, signal, trace: true, bytes: true }
         const outputs = await model.infer(wanted.inputs, given)
         const { body, headerLength } = writeInferResponse(model, wanted, outputs)
-        reply.header('server-timing', serverTiming([], outputs))
+        reply.header('server-timing', serverTiming(outputs))
         if (headerLength === undefined) return reply.type('application/json').send(body)
         return reply.header(HEADER_LENGTH, headerLength).type('application/octet-stream').send(body)
       },

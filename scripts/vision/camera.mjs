@@ -25,7 +25,10 @@ async function throughLens(svg, width, height, random) {
     const small = random.range(0.2, 0.6)
     const [w, h] = [Math.round(width * small), Math.round(height * small)]
     const few = await picture.resize(w, h, { fit: 'fill', kernel: 'linear' }).raw().toBuffer()
-    picture = sharp(few, { raw: { width: w, height: h, channels: 3 } }).resize(width, height, { fit: 'fill', kernel: 'cubic' })
+    picture = sharp(few, { raw: { width: w, height: h, channels: 3 } }).resize(width, height, {
+      fit: 'fill',
+      kernel: 'cubic',
+    })
   } else if (random.chance(0.5)) {
     picture = picture.blur(random.range(0.5, 2))
   }

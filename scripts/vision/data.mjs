@@ -54,7 +54,7 @@ async function serverPath() {
   const outfile = at('.cache', 'vision', 'picture-path.mjs')
   await build({
     stdin: {
-      contents: "export * from './src/image/decode.ts'\nexport * from './src/image/preprocess.ts'",
+      contents: "export * from './src/image/prepare.ts'\nexport * from './src/image/image-spec.ts'",
       resolveDir: at('.'),
       loader: 'ts',
     },
@@ -65,11 +65,16 @@ async function serverPath() {
     outfile,
     logLevel: 'warning',
   })
-  const { decode, preprocess } = await import(pathToFileURL(outfile).href)
-  const spec = {
-    input: 'image', channels: 3, height: SIDE, width: SIDE, layout: 'NCHW', scale: 1, mean: [0], std: [1], fit: 'cover',
-    margin: 0, threshold: 0, polarity: 'any', kernel: 'lanczos3',
-  } // biome-ignore format: as in config.pbtxt
+  const { preparePicture, imageSpecOf } = await import(pathToFileURL(outfile).href)
+  // As the configs of models/vision say it, but for a tensor of bytes: scaling is left to train.py.
   const tensor = { name: 'image', datatype: 'UINT8', shape: [-1, 3, SIDE, SIDE] }
-  return async (bytes) => (await preprocess(await decode(bytes, 3), spec, tensor)).data
+  const settings = { fit: 'cover', kernel: 'lanczos3' }
+  const parameters = { 'subten.preprocess': { string_value: JSON.stringify(settings) } }
+  const spec = imageSpecOf({ name: 'vision', inputs: [tensor], config: { parameters } })
+  return async (bytes) => {
+    const pixels = new Uint8Array(3 * SIDE * SIDE)
+    const { input } = await preparePicture(bytes, spec, tensor)
+    input.write(pixels)
+    return pixels
+  }
 }

@@ -24,7 +24,11 @@ export function person(ink) {
 
 export function bicycle(ink) {
   const wheel = (x) => `<circle cx="${x}" cy="16" r="20" fill="none" stroke="${ink}" stroke-width="6"/>`
-  return wheel(-29) + wheel(29) + line('M-29 16L-11 -16H19L29 16M-13 -22L0 16L19 -16M-29 16H0M-21 -24H-6M19 -16L15 -30H27', 5.5, ink)
+  return (
+    wheel(-29) +
+    wheel(29) +
+    line('M-29 16L-11 -16H19L29 16M-13 -22L0 16L19 -16M-29 16H0M-21 -24H-6M19 -16L15 -30H27', 5.5, ink)
+  )
 }
 
 /** From behind. */

@@ -35,7 +35,9 @@ function background(random, width, height) {
     const fill = near(random)
     if (random.chance(0.35)) {
       const w = size * random.range(0.3, 2)
-      parts.push(`<rect x="${n(x - w / 2)}" y="${n(y - size / 2)}" width="${n(w)}" height="${n(size)}" fill="${fill}"/>`)
+      parts.push(
+        `<rect x="${n(x - w / 2)}" y="${n(y - size / 2)}" width="${n(w)}" height="${n(size)}" fill="${fill}"/>`,
+      )
     } else {
       parts.push(`<polygon points="${blob(random, x, y, size)}" fill="${fill}" opacity="${n(random.range(0.5, 1))}"/>`)
     }
@@ -77,17 +79,33 @@ function inFront(random, x, y, radius) {
   const parts = []
   if (random.chance(0.35)) {
     for (let i = random.whole(2, 14); i > 0; i--) {
-      const [dx, dy, r] = [random.bell() * radius * 0.6, random.bell() * radius * 0.6, radius * random.range(0.02, 0.09)]
+      const [dx, dy, r] = [
+        random.bell() * radius * 0.6,
+        random.bell() * radius * 0.6,
+        radius * random.range(0.02, 0.09),
+      ]
       const fill = near(random, [96, 84, 66])
-      parts.push(`<circle cx="${n(x + dx)}" cy="${n(y + dy)}" r="${n(r)}" fill="${fill}" opacity="${random.range(0.4, 0.95).toFixed(2)}"/>`)
+      parts.push(
+        `<circle cx="${n(x + dx)}" cy="${n(y + dy)}" r="${n(r)}" fill="${fill}" opacity="${random.range(0.4, 0.95).toFixed(2)}"/>`,
+      )
     }
   }
   if (random.chance(0.3)) {
     const side = random.range(0, 2 * Math.PI)
     for (let i = random.whole(2, 7); i > 0; i--) {
       const far = radius * random.range(0.55, 1.15)
-      const [lx, ly] = [x + far * Math.cos(side) + random.bell() * radius * 0.25, y + far * Math.sin(side) + random.bell() * radius * 0.25]
-      const fill = near(random, random.pick([[66, 96, 44], [44, 62, 38], [132, 104, 48]]))
+      const [lx, ly] = [
+        x + far * Math.cos(side) + random.bell() * radius * 0.25,
+        y + far * Math.sin(side) + random.bell() * radius * 0.25,
+      ]
+      const fill = near(
+        random,
+        random.pick([
+          [66, 96, 44],
+          [44, 62, 38],
+          [132, 104, 48],
+        ]),
+      )
       parts.push(
         `<ellipse rx="${n(radius * random.range(0.12, 0.3))}" ry="${n(radius * random.range(0.06, 0.14))}" fill="${fill}"` +
           ` transform="translate(${n(lx)} ${n(ly)}) rotate(${n(random.range(0, 180))})"/>`,
@@ -133,8 +151,14 @@ export function sceneOf(label, random) {
   const parts = [background(random, width, height)]
   if (random.chance(0.25)) parts.push(neighbour(random, x, y, radius))
   const pole = radius * random.range(0.08, 0.16)
-  parts.push(`<rect x="${n(x - pole / 2)}" y="${n(y)}" width="${n(pole)}" height="${n(height)}" fill="${near(random, [132, 134, 138])}"/>`)
+  parts.push(
+    `<rect x="${n(x - pole / 2)}" y="${n(y)}" width="${n(pole)}" height="${n(height)}" fill="${near(random, [132, 134, 138])}"/>`,
+  )
   parts.push(`<g transform="${view(random, x, y, radius)}">${draw(styleOf(random))}</g>`)
   parts.push(shade(random, width, height, x, y, radius), inFront(random, x, y, radius))
-  return { svg: `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${parts.join('')}</svg>`, width, height }
+  return {
+    svg: `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${parts.join('')}</svg>`,
+    width,
+    height,
+  }
 }

@@ -1,5 +1,7 @@
 // 48 traffic signs in the manner of the Vienna Convention, drawn by us: shapes, digits and figures are paths in this
 // folder. Several are close to one another on purpose (the speed limits, left and right, one slash or two).
+
+import { written } from './glyphs.mjs'
 import {
   arrowHead,
   backArrow,
@@ -23,7 +25,6 @@ import {
   truck,
   turnArrow,
 } from './pictograms.mjs'
-import { written } from './glyphs.mjs'
 
 const disc = (r, fill) => `<circle r="${r}" fill="${fill}"/>`
 const mirrored = (drawing) => `<g transform="scale(-1 1)">${drawing}</g>`
@@ -56,7 +57,10 @@ const warning = (drawing) => (s) =>
   `<path d="${TRIANGLE}" fill="${s.ground}" transform="translate(0 ${(s.ring * 0.28).toFixed(1)}) scale(${(1 - s.ring * 0.0105).toFixed(3)})"/>` +
   placed(drawing(s), 0, 28, 0.82 * s.size)
 
-const not = (drawing, struck = true) => (s) => forbidden(s, drawing(s) + (struck ? slash(s) : ''))
+const not =
+  (drawing, struck = true) =>
+  (s) =>
+    forbidden(s, drawing(s) + (struck ? slash(s) : ''))
 
 const stripes = (s) => line('M-78 42L42 -78M-68 56L56 -68M-56 68L68 -56M-42 78L78 -42', 7, s.black, 'butt')
 
@@ -64,7 +68,10 @@ const released = (inside) => (s) => disc(99, s.black) + disc(95, s.ground) + ins
 
 const octagon = (r) =>
   [0, 1, 2, 3, 4, 5, 6, 7]
-    .map((i) => `${(r * Math.cos(((i + 0.5) * Math.PI) / 4)).toFixed(1)},${(r * Math.sin(((i + 0.5) * Math.PI) / 4)).toFixed(1)}`)
+    .map(
+      (i) =>
+        `${(r * Math.cos(((i + 0.5) * Math.PI) / 4)).toFixed(1)},${(r * Math.sin(((i + 0.5) * Math.PI) / 4)).toFixed(1)}`,
+    )
     .join(' ')
 
 const noStopping = (crossed) => (s) =>
@@ -78,9 +85,15 @@ export const SIGNS = [
   ...[20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130].map((speed) => [`speed-limit-${speed}`, limit(speed)]),
   ['end-of-limit-80', released((s) => written('80', { height: 82, weight: s.weight, colour: s.grey }))],
   ['end-of-all-limits', released(() => '')],
-  ['no-entry', (s) => disc(99, s.white) + disc(96, s.red) + `<rect x="-70" y="-18" width="140" height="36" fill="${s.white}"/>`],
+  [
+    'no-entry',
+    (s) => disc(99, s.white) + disc(96, s.red) + `<rect x="-70" y="-18" width="140" height="36" fill="${s.white}"/>`,
+  ],
   ['no-vehicles', (s) => forbidden(s, '')],
-  ['no-overtaking', (s) => forbidden(s, placed(car(s.red, s.ground), -31, 0, 1) + placed(car(s.black, s.ground), 31, 0, 1))],
+  [
+    'no-overtaking',
+    (s) => forbidden(s, placed(car(s.red, s.ground), -31, 0, 1) + placed(car(s.black, s.ground), 31, 0, 1)),
+  ],
   ['no-trucks', not((s) => placed(truck(s.black, s.ground), 2, 4, 1.15), false)],
   ['no-bicycles', not((s) => placed(bicycle(s.black), 0, 0, 1.15), false)],
   ['no-pedestrians', not((s) => placed(person(s.black), 0, 0, 1.2))],
@@ -144,7 +157,9 @@ export function styleOf(random) {
   const age = random.unit() ** 2 * 0.45
   const paint = (r, g, b) => {
     const grey = 150 + random.range(-20, 20)
-    const mixed = [r, g, b].map((v) => Math.round(Math.min(255, Math.max(0, v + (grey - v) * age + random.range(-14, 14)))))
+    const mixed = [r, g, b].map((v) =>
+      Math.round(Math.min(255, Math.max(0, v + (grey - v) * age + random.range(-14, 14)))),
+    )
     return `rgb(${mixed.join(',')})`
   }
   const white = paint(244, 244, 240)

@@ -1,6 +1,7 @@
 // npm run vision:data: the held-out and calibration pictures of models/vision in .cache/vision (half a minute).
 //   -- --train     also the training set, for scripts/vision/train.py: needs node_modules only, some minutes
 //   -- --count N   so many training pictures
+//   -- --examples  also examples/pictures
 import { createWriteStream, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -12,19 +13,35 @@ import { LABELS } from './signs.mjs'
 
 const SIDE = 96
 
+/** The pictures in examples/pictures: some easy, some not. */
+const EXAMPLES = { stop: 6, 'speed-limit-50': 8, yield: 4, 'no-overtaking': 3, deer: 2, roundabout: 9 }
+
 main(async () => {
-  const { values } = parseArgs({ options: { train: { type: 'boolean' }, count: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { train: { type: 'boolean' }, count: { type: 'string' }, examples: { type: 'boolean' } },
+  })
   const folder = at('.cache', 'vision')
   mkdirSync(folder, { recursive: true })
   for (const name of ['heldout', 'calibration']) {
     const made = await writePictures(name, `${folder}/${name}`)
     say(`${SETS[name].count} pictures ${made ? 'made' : 'are'} in .cache/vision/${name}`)
   }
+  if (values.examples) await writeExamples()
   if (!values.train) return
   for (const [name, { seed, count }] of Object.entries(SETS)) {
     await writeRows(folder, name, seed, name === 'train' ? Number(values.count ?? count) : count)
   }
 })
+
+async function writeExamples() {
+  mkdirSync(at('examples', 'pictures'), { recursive: true })
+  for (const [label, number] of Object.entries(EXAMPLES)) {
+    writeFileSync(
+      at('examples', 'pictures', `${label}.jpg`),
+      await photograph('examples', number, LABELS.indexOf(label)),
+    )
+  }
+}
 
 /**
  * `<name>.u8`: the pictures as the network gets them, uint8 [count, 3, 96, 96], made from JPEG bytes by the code that the

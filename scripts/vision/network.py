@@ -102,6 +102,30 @@ def init(seed: int, classes: int):
     }
 
 
+def spread(weights, deviation: float, seed: int):
+    """The same function with channels of different scale: factors exp(N(0, deviation)), cut at two deviations.
+
+    Nothing holds the scale of a channel between a ReLU and the depthwise convolution behind it, whose norm takes it out
+    again. In MobileNets that were trained for long these scales lie apart by a factor of ten and more, and with them the
+    folded weights of the depthwise layers, which one scale per tensor then cannot represent (Nagel et al. 2019,
+    arXiv:1906.04721). Training of minutes does not get there from scales of one, so it starts spread.
+    """
+    r = np.random.default_rng(seed)
+
+    def apart(after):
+        factor = jnp.array(np.exp(deviation * np.clip(r.normal(0, 1, after[0].shape), -2, 2)), jnp.float32)
+        return tuple(a * factor for a in after), factor
+
+    kernel, after = weights["stem"]
+    stem_after, _ = apart(after)
+    blocks = []
+    for kernel_, after_, mix, after_mix in weights["blocks"]:
+        after_mix, factor = apart(after_mix)
+        blocks.append((kernel_, after_, mix, after_mix))
+    w, b = weights["dense"]
+    return {"stem": (kernel, stem_after), "blocks": blocks, "dense": (w / factor[:, None], b)}
+
+
 def logits(weights, x, moments=None):
     """Returns (logits, moments of each norm's input). With `moments` those are used, else the batch's own."""
     given, seen = iter(moments or ()), []

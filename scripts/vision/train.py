@@ -120,6 +120,7 @@ def main():
     wants.add_argument("--batch", type=int, default=64)
     wants.add_argument("--rate", type=float, default=3e-3)
     wants.add_argument("--small", type=int, default=0, help="so many epochs on pictures of two thirds the size first")
+    wants.add_argument("--spread", type=float, default=0, help="deviation of the channels' scales at the start")
     wants.add_argument("--warm", type=int, default=200, help="steps until the full rate")
     wants.add_argument("--seed", type=int, default=0)
     wants.add_argument("--from", dest="start", type=Path, help="weights to go on from")
@@ -129,6 +130,7 @@ def main():
     pixels, y, names = rows("train")
     check, check_y, _ = rows("calibration")
     weights = pickle.loads(wants.start.read_bytes())["last"] if wants.start else network.init(wants.seed, len(names))
+    weights = network.spread(weights, wants.spread, wants.seed)
     count = sum(a.size for a in jax.tree.leaves(weights))
     print(f"{count / 1e6:.2f} M weights, {len(pixels)} pictures, {len(names)} classes", flush=True)
 

@@ -1,9 +1,8 @@
 // node scripts/vision/contact-sheet.mjs FILE [set]: pictures of a set side by side, to look at; `plain`: the bare signs.
 import sharp from 'sharp'
 import { main, say } from '../step.mjs'
-import { photograph } from './camera.mjs'
 import { seeded } from './random.mjs'
-import { labelOf, SETS } from './sets.mjs'
+import { pictureOf } from './sets.mjs'
 import { SIGNS, styleOf } from './signs.mjs'
 
 main(async () => {
@@ -11,7 +10,7 @@ main(async () => {
   const [columns, cell] = [12, 128]
   const count = set === 'plain' ? SIGNS.length : 96
   const tiles = Array.from({ length: count }, async (_, i) => {
-    const bytes = set === 'plain' ? plain(i) : await photograph(SETS[set].seed, i, labelOf(i))
+    const bytes = set === 'plain' ? plain(i) : await pictureOf(set, i)
     const input = await sharp(bytes).resize(cell, cell, { fit: 'cover' }).png().toBuffer()
     return { input, left: (i % columns) * cell, top: Math.floor(i / columns) * cell }
   })

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import { at, main, say } from '../step.mjs'
 import { photograph } from './camera.mjs'
-import { forEachIndex, labelOf, SETS, writePictures } from './sets.mjs'
+import { forEachIndex, pictureOf, SETS, writePictures } from './sets.mjs'
 import { LABELS } from './signs.mjs'
 
 const SIDE = 96
@@ -28,8 +28,8 @@ main(async () => {
   }
   if (values.examples) await writeExamples()
   if (!values.train) return
-  for (const [name, { seed, count }] of Object.entries(SETS)) {
-    await writeRows(folder, name, seed, name === 'train' ? Number(values.count ?? count) : count)
+  for (const [name, { count }] of Object.entries(SETS)) {
+    await writeRows(folder, name, name === 'train' ? Number(values.count ?? count) : count)
   }
 })
 
@@ -38,7 +38,7 @@ async function writeExamples() {
   for (const [label, number] of Object.entries(EXAMPLES)) {
     writeFileSync(
       at('examples', 'pictures', `${label}.jpg`),
-      await photograph('examples', number, LABELS.indexOf(label)),
+      await photograph('examples', number, LABELS.indexOf(label), 0.8),
     )
   }
 }
@@ -47,13 +47,13 @@ async function writeExamples() {
  * `<name>.u8`: the pictures as the network gets them, uint8 [count, 3, 96, 96], made from JPEG bytes by the code that the
  * server runs; `<name>.json` says how many and which classes.
  */
-async function writeRows(folder, name, seed, count) {
+async function writeRows(folder, name, count) {
   const pixelsOf = await serverPath()
   const file = createWriteStream(`${folder}/${name}.u8.part`)
   const waiting = new Map()
   let written = 0
   await forEachIndex(count, async (index) => {
-    waiting.set(index, await pixelsOf(await photograph(seed, index, labelOf(index))))
+    waiting.set(index, await pixelsOf(await pictureOf(name, index)))
     while (waiting.has(written)) {
       file.write(waiting.get(written))
       waiting.delete(written++)
@@ -62,7 +62,10 @@ async function writeRows(folder, name, seed, count) {
   })
   await new Promise((done, fail) => file.end((error) => (error ? fail(error) : done())))
   renameSync(`${folder}/${name}.u8.part`, `${folder}/${name}.u8`)
-  writeFileSync(`${folder}/${name}.json`, JSON.stringify({ count, shape: [3, SIDE, SIDE], labels: LABELS, seed }))
+  writeFileSync(
+    `${folder}/${name}.json`,
+    JSON.stringify({ ...SETS[name], count, shape: [3, SIDE, SIDE], labels: LABELS }),
+  )
   say(`${name}: ${count} rows in .cache/vision/${name}.u8`)
 }
 

@@ -55,29 +55,31 @@ function view(random, x, y, radius, tilt = 13) {
 }
 
 /** Light from one side over the whole picture, or the edge of a shadow across the sign. */
-function shade(random, width, height, x, y, radius) {
+function shade(random, width, height, x, y, radius, hardness) {
   const parts = []
   if (random.chance(0.5)) {
     const turn = random.range(0, 360)
     const tone = random.chance(0.7) ? '#000' : '#fff'
     parts.push(
       `<defs><linearGradient id="shade" gradientTransform="rotate(${n(turn)} 0.5 0.5)"><stop offset="0" stop-color="${tone}"` +
-        ` stop-opacity="${random.range(0.15, 0.7).toFixed(2)}"/><stop offset="1" stop-color="${tone}" stop-opacity="0"/></linearGradient></defs>` +
+        ` stop-opacity="${random.range(0.15, 0.15 + 0.55 * hardness).toFixed(2)}"/><stop offset="1" stop-color="${tone}" stop-opacity="0"/></linearGradient></defs>` +
         `<rect width="${width}" height="${height}" fill="url(#shade)"/>`,
     )
   }
   if (random.chance(0.4)) {
     const [sx, sy] = [x + random.bell() * radius, y + random.bell() * radius]
     const size = radius * random.range(0.5, 1.6)
-    parts.push(`<polygon points="${blob(random, sx, sy, size)}" opacity="${random.range(0.2, 0.6).toFixed(2)}"/>`)
+    parts.push(
+      `<polygon points="${blob(random, sx, sy, size)}" opacity="${random.range(0.2, 0.2 + 0.4 * hardness).toFixed(2)}"/>`,
+    )
   }
   return parts.join('')
 }
 
 /** Dirt, stickers, leaves and poles in front of the sign: up to about a third of it is hidden. */
-function inFront(random, x, y, radius) {
+function inFront(random, x, y, radius, hardness) {
   const parts = []
-  if (random.chance(0.35)) {
+  if (random.chance(0.35 * hardness)) {
     for (let i = random.whole(2, 14); i > 0; i--) {
       const [dx, dy, r] = [
         random.bell() * radius * 0.6,
@@ -90,7 +92,7 @@ function inFront(random, x, y, radius) {
       )
     }
   }
-  if (random.chance(0.3)) {
+  if (random.chance(0.3 * hardness)) {
     const side = random.range(0, 2 * Math.PI)
     for (let i = random.whole(2, 7); i > 0; i--) {
       const far = radius * random.range(0.55, 1.15)
@@ -112,7 +114,7 @@ function inFront(random, x, y, radius) {
       )
     }
   }
-  if (random.chance(0.14)) {
+  if (random.chance(0.14 * hardness)) {
     const wide = radius * random.range(0.1, 0.32)
     const [dx, turn] = [random.bell() * radius * 0.7, random.bell() * 30]
     parts.push(
@@ -120,7 +122,7 @@ function inFront(random, x, y, radius) {
         ` transform="translate(${n(x + dx)} ${n(y)}) rotate(${n(turn)})"/>`,
     )
   }
-  if (random.chance(0.12)) {
+  if (random.chance(0.12 * hardness)) {
     const [w, h] = [radius * random.range(0.2, 0.5), radius * random.range(0.15, 0.4)]
     parts.push(
       `<rect x="${n(-w / 2)}" y="${n(-h / 2)}" width="${n(w)}" height="${n(h)}" fill="${near(random, [random.whole(0, 255), random.whole(0, 255), random.whole(0, 255)])}"` +
@@ -140,11 +142,11 @@ function neighbour(random, x, y, radius) {
   return `<g transform="${transform}">${draw(styleOf(random))}</g>`
 }
 
-/** `{ svg, width, height }` of a picture of class `label` (an index into SIGNS). */
-export function sceneOf(label, random) {
+/** `{ svg, width, height }` of a picture of class `label` (an index into SIGNS); `hardness` from 0 to 1. */
+export function sceneOf(label, hardness, random) {
   const [width, height] = [random.whole(120, 160), random.whole(120, 160)]
   const side = Math.min(width, height)
-  const radius = side * random.range(0.2, 0.44)
+  const radius = side * random.range(0.44 - 0.24 * hardness, 0.44)
   const slack = Math.max(0, side / 2 - radius) * 0.8
   const [x, y] = [width / 2 + random.range(-slack, slack), height / 2 + random.range(-slack, slack)]
   const [, draw] = SIGNS[label]
@@ -155,7 +157,7 @@ export function sceneOf(label, random) {
     `<rect x="${n(x - pole / 2)}" y="${n(y)}" width="${n(pole)}" height="${n(height)}" fill="${near(random, [132, 134, 138])}"/>`,
   )
   parts.push(`<g transform="${view(random, x, y, radius)}">${draw(styleOf(random))}</g>`)
-  parts.push(shade(random, width, height, x, y, radius), inFront(random, x, y, radius))
+  parts.push(shade(random, width, height, x, y, radius, hardness), inFront(random, x, y, radius, hardness))
   return {
     svg: `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${parts.join('')}</svg>`,
     width,

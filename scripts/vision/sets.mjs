@@ -7,10 +7,13 @@ import { LABELS } from './signs.mjs'
 
 /** Held out: what accuracies are stated for. Calibration: what ranges of activations are taken from. */
 export const SETS = {
-  heldout: { seed: 'held out 1', count: 2000 },
-  calibration: { seed: 'calibration 1', count: 512 },
-  train: { seed: 'train 1', count: 30720 },
+  heldout: { seed: 'held out 1', count: 2000, hardness: 1 },
+  calibration: { seed: 'calibration 1', count: 512, hardness: 1 },
+  train: { seed: 'train 1', count: 20480, hardness: 1 },
 }
+
+/** JPEG bytes of a picture of a set. */
+export const pictureOf = (name, index) => photograph(SETS[name].seed, index, labelOf(index), SETS[name].hardness)
 
 export const labelOf = (index) => index % LABELS.length
 
@@ -29,13 +32,13 @@ export async function forEachIndex(count, use, lanes = 4) {
  */
 export async function writePictures(name, folder, count = SETS[name].count) {
   const note = `${folder}.made.json`
-  const wanted = JSON.stringify({ set: name, seed: SETS[name].seed, count, drawn: drawnBy() })
+  const wanted = JSON.stringify({ set: name, ...SETS[name], count, drawn: drawnBy() })
   if (existsSync(folder) && existsSync(note) && readFileSync(note, 'utf8') === wanted) return false
   const fresh = `${folder}.${process.pid}`
   for (const label of LABELS) mkdirSync(join(fresh, label), { recursive: true })
   await forEachIndex(count, async (index) => {
     const file = join(fresh, LABELS[labelOf(index)], `${String(index).padStart(4, '0')}.jpg`)
-    writeFileSync(file, await photograph(SETS[name].seed, index, labelOf(index)))
+    writeFileSync(file, await pictureOf(name, index))
   })
   rmSync(folder, { recursive: true, force: true })
   renameSync(fresh, folder)

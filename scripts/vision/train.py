@@ -8,6 +8,7 @@ accuracy on the calibration pictures is printed; the held-out ones are not looke
 
 import argparse
 import json
+import math
 import pickle
 import time
 from functools import partial
@@ -72,15 +73,14 @@ def loss(weights, x, y):
     return -(target * log_p).sum(1).mean()
 
 
-def stepper(steps, rate, warm, decay=0.02):
-    """Adam with decoupled weight decay on a cosine."""
+def stepper(decay=0.02):
+    """Adam with decoupled weight decay; `i` counts from 0."""
 
-    @partial(jax.jit, static_argnums=4)
-    def step(state, x, y, i, small):
+    @partial(jax.jit, static_argnums=5)
+    def step(state, x, y, i, lr, small):
         w, m, v, mean = state
         x = two_thirds(x) if small else x
         value, g = jax.value_and_grad(loss)(w, x, y)
-        lr = rate * (0.5 * (1 + jnp.cos(jnp.pi * i / steps)) + 0.005) * jnp.minimum(1, (i + 1) / warm)
         m = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, m, g)
         v = jax.tree.map(lambda a, b: 0.999 * a + 0.001 * b * b, v, g)
         scale = jnp.sqrt(1 - 0.999 ** (i + 1)) / (1 - 0.9 ** (i + 1))
@@ -124,7 +124,7 @@ def main():
     wants.add_argument("--warm", type=int, default=200, help="steps until the full rate")
     wants.add_argument("--seed", type=int, default=0)
     wants.add_argument("--from", dest="start", type=Path, help="weights to go on from")
-    wants.add_argument("--steps", type=int, help="only measure so many steps")
+    wants.add_argument("--minutes", type=float, help="end by then, with the rate's fall brought forward")
     wants = wants.parse_args()
 
     pixels, y, names = rows("train")
@@ -136,29 +136,43 @@ def main():
 
     r = np.random.default_rng(wants.seed)
     a_turn = len(pixels) // wants.batch
-    step = stepper(wants.epochs * a_turn, wants.rate, wants.warm)
+    step = stepper()
     zeros = jax.tree.map(jnp.zeros_like, weights)
     state, i, begun = (weights, zeros, zeros, weights), 0, time.time()
+
+    def done():
+        """From 0 to 1: the share of the steps, or of the time where that is short."""
+        share = i / (wants.epochs * a_turn)
+        return min(1, max(share, (time.time() - begun) / 60 / wants.minutes if wants.minutes else 0))
+
+    def rate():
+        """A cosine, after a short rise."""
+        return wants.rate * (0.5 * (1 + math.cos(math.pi * done())) + 0.005) * min(1, (i + 1) / wants.warm)
+
     for epoch in range(wants.epochs):
         order, total = r.permutation(len(pixels)), 0.0
         for k in range(a_turn):
             chosen = np.sort(order[k * wants.batch : (k + 1) * wants.batch])
-            state, value = step(state, varied(pixels[chosen], r), y[chosen], jnp.float32(i), epoch < wants.small)
+            x = varied(pixels[chosen], r)
+            state, value = step(state, x, y[chosen], jnp.float32(i), jnp.float32(rate()), epoch < wants.small)
             i, total = i + 1, total + float(value)
             if i % 100 == 0 or i in (1, 5, 20):
                 print(f"  step {i}: loss {total / (k + 1):.3f}, {time.time() - begun:.0f} s", flush=True)
-            if i == wants.steps:
-                return
+            if done() == 1:
+                break
         mean = state[3]
         moments = settled_moments(mean, pixels, np.random.default_rng(1))
         (CACHE / "weights.pkl").write_bytes(pickle.dumps(jax.tree.map(np.asarray, dict(mean=mean, moments=moments, last=state[0]))))
         made = network.to_onnx(mean, moments)
         onnx.save(made, CACHE / "vision.onnx")
+        right = accuracy(made, check, check_y)
         print(
-            f"epoch {epoch + 1}/{wants.epochs}: loss {total / a_turn:.4f}, calibration pictures right "
-            f"{accuracy(made, check, check_y):.4f}, {time.time() - begun:.0f} s",
+            f"epoch {epoch + 1}/{wants.epochs}: loss {total / (k + 1):.4f}, calibration pictures right {right:.4f}, "
+            f"{time.time() - begun:.0f} s",
             flush=True,
         )
+        if done() == 1:
+            break
 
 
 if __name__ == "__main__":

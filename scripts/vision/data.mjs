@@ -38,7 +38,7 @@ async function writeExamples() {
   for (const [label, number] of Object.entries(EXAMPLES)) {
     writeFileSync(
       at('examples', 'pictures', `${label}.jpg`),
-      await photograph('examples', number, LABELS.indexOf(label), 0.8),
+      await photograph('examples', number, LABELS.indexOf(label), 1),
     )
   }
 }

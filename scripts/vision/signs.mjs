@@ -87,7 +87,7 @@ export const SIGNS = [
   ['end-of-all-limits', released(() => '')],
   [
     'no-entry',
-    (s) => disc(99, s.white) + disc(96, s.red) + `<rect x="-70" y="-18" width="140" height="36" fill="${s.white}"/>`,
+    (s) => `${disc(99, s.white)}${disc(96, s.red)}<rect x="-70" y="-18" width="140" height="36" fill="${s.white}"/>`,
   ],
   ['no-vehicles', (s) => forbidden(s, '')],
   [

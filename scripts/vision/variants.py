@@ -3,7 +3,7 @@
 python scripts/vision/variants.py [--try]     needs the rows of `node scripts/vision/data.mjs --train`
 
 `vision` is .cache/vision/vision.onnx, as train.py left it, where there is one. `--try` only prints what each way of
-calibrating gives.
+calibrating gives (entropy takes minutes).
 """
 
 import hashlib

@@ -23,6 +23,7 @@ const WAYS = [
   ['per channel, percentile 99.99', []],
   ['per channel, percentile 99.9', ['--percentile', '99.9']],
   ['per channel, percentile 99', ['--percentile', '99']],
+  ['per channel, percentile 99.999, stem and first depthwise layer in float', ['--percentile', '99.999', '--exclude', 'stem', 'block1.depthwise']],
   ['per channel, percentile 99.99, eight-bit weights', ['--no-reduce-range']],
   ['per channel, percentile 99.99, for TensorRT (S8 activations)', ['--target', 'tensorrt']],
 ]

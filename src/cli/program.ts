@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../server/package-version.js'
+import { addAccuracy } from './accuracy.js'
 import { addBench } from './bench.js'
 import type { Context } from './context.js'
 import { addDoctor } from './doctor.js'
@@ -7,13 +8,26 @@ import { OK, USAGE } from './exit-codes.js'
 import { addExplain } from './explain.js'
 import { addInfer } from './infer.js'
 import { addInspect } from './inspect.js'
+import { addOptimize } from './optimize.js'
 import { reportError } from './report.js'
 import { addServe } from './serve.js'
 import { addSimulate } from './simulate.js'
 import { addSla } from './sla.js'
 import { addTypes } from './types.js'
 
-const COMMANDS = [addServe, addInfer, addBench, addDoctor, addInspect, addTypes, addSla, addSimulate, addExplain]
+const COMMANDS = [
+  addServe,
+  addInfer,
+  addBench,
+  addDoctor,
+  addInspect,
+  addTypes,
+  addSla,
+  addSimulate,
+  addAccuracy,
+  addOptimize,
+  addExplain,
+]
 
 /** Runs `subten` with these arguments; resolves to its exit code. */
 export async function run(args: readonly string[], context: Context): Promise<number> {

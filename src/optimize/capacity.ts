@@ -23,6 +23,8 @@ const LOWEST = 0.5
 const NARROW = 1.06
 /** A latency beyond so many limits counts as that: how much too slow a queue without end is says nothing. */
 const FAR = 8
+/** From a rate at which the generator was late, down by so much. */
+const LATE_STEP = 1.7
 const AROUND = [1, 0.96, 1.04] as const
 
 /**
@@ -34,7 +36,8 @@ const AROUND = [1, 0.96, 1.04] as const
  * the highest rate that happened to keep the limit, which more runs would push up by luck alone: latency is fitted over
  * all runs as something that does not fall with the rate ({@link crossing}).
  *
- * A run whose generator was late and that missed the limit is made once more, then the search goes no higher and says so.
+ * A run whose generator was late and that missed the limit is made once more where a lower rate was kept; then the search
+ * goes no higher and says so.
  * Where it kept the limit all the same it counts: lateness is part of the latency, so the run was harder, not easier.
  */
 export async function findCapacity(options: CapacityOptions): Promise<Capacity> {
@@ -47,15 +50,22 @@ export async function findCapacity(options: CapacityOptions): Promise<Capacity> 
   let bound: string | undefined
   let lateAt = 0
   let refined = 0
-  while (trials.length < options.trials && rate >= LOWEST) {
+  // A search that has met no rate that is kept knows nothing yet: it may go on for as long again.
+  const over = (): boolean => trials.length >= (low === 0 && !missed ? 2 : 1) * options.trials
+  let missed = false
+  while (!over() && rate >= LOWEST) {
     const found = await options.trial(rate, trials.length)
     trials.push(found)
-    if (found.invalid !== undefined && found.p99Us > limitUs) {
-      if (lateAt !== rate) {
+    if (found.p99Us > limitUs) {
+      if (found.invalid === undefined) missed = true
+      else if (low > 0 && lateAt !== rate) {
         lateAt = rate
         continue
+      } else {
+        bound = found.invalid
+        // How far below is anybody's guess: a generator that is late says nothing of the model.
+        if (low === 0) step = Math.max(step, LATE_STEP)
       }
-      bound = found.invalid
     }
     if (refined === 0) {
       if (found.p99Us <= limitUs) low = rate

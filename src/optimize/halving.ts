@@ -180,7 +180,7 @@ function reason(
   const shown = showOnly?.(one)
   if (shown !== undefined) return shown
   if (figures?.failed !== undefined) return `could not be measured: ${figures.failed}`
-  if (score === 0) return 'no rate keeps the contract'
+  if (score === 0) return figures?.bound === undefined ? 'no rate keeps the contract' : `no run could be used: ${figures.bound}`
   return `${rate(score)}, where the last that went on had ${rate(threshold)}`
 }
 

@@ -134,7 +134,7 @@ export async function halve(
       .sort((a, b) => b.score - a.score)
     const last = place === rungs.length - 1
     const goOn = last ? new Set<string>() : survivors(scored, rung.keep, options)
-    const threshold = Math.min(...scored.filter(({ one }) => goOn.has(one.id)).map(({ score }) => score))
+    const threshold = scored.filter(({ one }) => goOn.has(one.id)).at(last ? 0 : rung.keep - 1)?.score ?? 0
     for (const { one, score } of scored) {
       if (goOn.has(one.id)) continue
       const why = last ? undefined : reason(one, score, threshold, state.get(one.id)?.figures.at(-1), options)
@@ -180,8 +180,9 @@ function reason(
   const shown = showOnly?.(one)
   if (shown !== undefined) return shown
   if (figures?.failed !== undefined) return `could not be measured: ${figures.failed}`
-  if (score === 0) return figures?.bound === undefined ? 'no rate keeps the contract' : `no run could be used: ${figures.bound}`
-  return `${rate(score)}, where the last that went on had ${rate(threshold)}`
+  if (score === 0)
+    return figures?.bound === undefined ? 'no rate keeps the contract' : `no run could be used: ${figures.bound}`
+  return `${rate(score)}, where it took ${rate(threshold)} to go on`
 }
 
 const rate = (value: number): string => `${value >= 100 ? Math.round(value) : Number(value.toPrecision(3))}/s`

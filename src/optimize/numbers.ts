@@ -26,6 +26,12 @@ export function percentPoints(share: number): string {
   return `${points > 0 ? '+' : points < 0 ? '−' : ''}${Math.abs(points)} points`
 }
 
+/** Without a sign: `1 point`, `0.35 points`. */
+export function pointsText(share: number): string {
+  const points = Math.abs(Number((100 * share).toFixed(2)))
+  return `${points} ${points === 1 ? 'point' : 'points'}`
+}
+
 export const percentText = (share: number): string => `${Number((100 * share).toFixed(2))} %`
 
 /** `[4.1 to 4.6 ms]`; one measurement has none. */

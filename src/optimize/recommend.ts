@@ -2,7 +2,7 @@ import type { Estimate } from '../profile/report-types.js'
 import { candidateText, simplerFirst } from './candidate.js'
 import { capacityOf, EQUAL_WITHIN, pairedCapacity, verdictOf } from './estimate.js'
 import type { Halved } from './halving.js'
-import { interval, percentPoints, rateText, ratioText } from './numbers.js'
+import { interval, percentPoints, pointsText, rateText, ratioText } from './numbers.js'
 import type { AccuracyFigures, Gain, Recommendation } from './types.js'
 
 /** What accuracy allows. `drop` in points (hundredths of top-1). */
@@ -25,9 +25,12 @@ export function judgeAccuracy(accuracy: AccuracyFigures | undefined, drop: numbe
   const floor = -drop / 100
   if (difference !== undefined) {
     const says = `top-1 changes by ${percentPoints(difference.value)} ${interval(difference, percentPoints)} against ${paired.model} on ${accuracy.rows} rows`
-    if (difference.high < floor) return { refused: `${says}: more than the ${drop} points that may be lost, surely` }
+    if (difference.high < floor)
+      return { refused: `${says}: surely more than the ${pointsText(drop / 100)} that may be lost` }
     if (difference.value < floor) {
-      return { refused: `${says}: more than the ${drop} points that may be lost; more rows would make it sure` }
+      return {
+        refused: `${says}: more than the ${pointsText(drop / 100)} that may be lost; more rows would make it sure`,
+      }
     }
     if (difference.low < floor) return { caution: `${says}: within the floor, but not surely; more rows would tell` }
     return {}
@@ -35,7 +38,8 @@ export function judgeAccuracy(accuracy: AccuracyFigures | undefined, drop: numbe
   if (agreement !== undefined) {
     const changed = { value: 1 - agreement.value, low: 1 - agreement.high, high: 1 - agreement.low }
     const says = `the data have no labels; ${percentOf(changed.value)} ${interval(changed, percentOf)} of the rows have another top class than with ${paired.model}`
-    if (changed.value > drop / 100) return { refused: `${says}: as much may be lost, and ${drop} points may` }
+    if (changed.value > drop / 100)
+      return { refused: `${says}: as much accuracy may be lost, and the floor is ${pointsText(drop / 100)}` }
     return { caution: says }
   }
   return {

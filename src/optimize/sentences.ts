@@ -1,5 +1,5 @@
 import type { Estimate } from '../profile/report-types.js'
-import { interval, percentPoints, ratioText, timeText } from './numbers.js'
+import { interval, percentPoints, pointsText, ratioText, timeText } from './numbers.js'
 import type { Gain } from './types.js'
 
 /** What two settings cost beside their capacity. */
@@ -103,17 +103,17 @@ export function quantisationSentences(figures: QuantisationFigures): string[] {
     }[gain.verdict]
     sentences.push(`${precision} (${variant}) ${buys}.`)
   }
-  if (difference !== undefined) {
+  // One that accuracy refuses says its figures in the refusal.
+  if (difference !== undefined && !(refused !== undefined && gain === undefined)) {
     const size = bytes.from > 0 && bytes.to > 0 ? `; its file is ${ratioText(bytes.to / bytes.from)} as large` : ''
-    const sure =
+    const range = interval(difference, percentPoints)
+    const change =
       difference.high < 0
-        ? 'it costs'
+        ? `In accuracy it costs ${pointsText(difference.value)} of top-1 ${range}`
         : difference.low > 0
-          ? 'it even gains'
-          : 'no change can be told from zero, measured'
-    sentences.push(
-      `In accuracy ${sure} ${percentPoints(difference.value)} of top-1 ${interval(difference, percentPoints)} on ${rows ?? 0} held-out rows${size}.`,
-    )
+          ? `In accuracy it even gains ${pointsText(difference.value)} of top-1 ${range}`
+          : `No change of its accuracy can be told from zero: ${percentPoints(difference.value)} of top-1 ${range}`
+    sentences.push(`${change} on ${rows ?? 0} held-out rows${size}.`)
   }
   if (refused !== undefined) sentences.push(`${variant} is refused: ${refused}.`)
   else if (caution !== undefined) sentences.push(`Careful: ${caution}.`)
@@ -145,7 +145,7 @@ export function firstSentences({ batching, quantisation, both }: FirstFigures): 
   const { precision, gain, difference } = quantisation
   const quantBuys = BUYS.has(gain.verdict)
   const batchBuys = batching !== undefined && BUYS.has(batching.verdict)
-  const cost = difference === undefined ? 'it changes answers' : `it costs ${percentPoints(difference.value)} of top-1`
+  const cost = costText(difference)
   const together =
     both === undefined ? '' : ` Both together give ${ratioText(both.ratio.value)} ${interval(both.ratio, ratioText)}.`
   if (quantBuys && batchBuys && batching !== undefined) {
@@ -168,6 +168,12 @@ export function firstSentences({ batching, quantisation, both }: FirstFigures): 
     ]
   }
   return [`Neither pays for certain on this machine: the model as it is, without batching, is the simplest.${together}`]
+}
+
+function costText(difference: Estimate | undefined): string {
+  if (difference === undefined) return 'it changes answers'
+  if (difference.high < 0) return `it costs ${pointsText(difference.value)} of top-1`
+  return 'no loss of accuracy can be told from zero'
 }
 
 const BATCHING_NOT: Readonly<Record<Gain['verdict'], string>> = {

@@ -16,7 +16,14 @@ const UNDECIDED = gain(1.1, 0.8, 1.5)
 describe('what batching buys', () => {
   const costs = { aloneUs: 2000, cpuUs: 1800, peakRssMb: 120 }
   const said = (found: Gain, to = costs) =>
-    batchingSentences({ precision: 'FP32', gain: found, setting: 'batches of up to 8', from: costs, to, meanBatch: 5.25 }).join(' ')
+    batchingSentences({
+      precision: 'FP32',
+      gain: found,
+      setting: 'batches of up to 8',
+      from: costs,
+      to,
+      meanBatch: 5.25,
+    }).join(' ')
 
   it('much: by how much, with what, at what cost', () => {
     expect(said(MUCH, { aloneUs: 3000, cpuUs: 900, peakRssMb: 180 })).toBe(
@@ -39,7 +46,7 @@ describe('what quantisation buys', () => {
   it('much, with and without batching, and what it costs in accuracy', () => {
     const difference = { value: -0.004, low: -0.007, high: -0.001 }
     expect(said(MUCH, { batched: SOME, difference, rows: 2000 })).toBe(
-      'INT8 (net_int8) multiplies the capacity by 2.40× [2.20× to 2.60×] without batching, and 1.12× [1.05× to 1.20×] with the best batching on both sides. In accuracy it costs −0.4 points of top-1 [−0.7 points to −0.1 points] on 2000 held-out rows; its file is 0.25× as large.',
+      'INT8 (net_int8) multiplies the capacity by 2.40× [2.20× to 2.60×] without batching, and 1.12× [1.05× to 1.20×] with the best batching on both sides. In accuracy it costs 0.4 points of top-1 [−0.7 points to −0.1 points] on 2000 held-out rows; its file is 0.25× as large.',
     )
   })
 
@@ -52,22 +59,30 @@ describe('what quantisation buys', () => {
   it('refused, or accepted with care', () => {
     expect(said(MUCH, { refused: 'it loses too much' })).toContain('net_int8 is refused: it loses too much.')
     expect(said(MUCH, { caution: 'not surely' })).toContain('Careful: not surely.')
-    expect(said(MUCH, { difference: { value: 0, low: -0.01, high: 0.01 } })).toContain('no change can be told from zero')
+    expect(said(MUCH, { difference: { value: 0, low: -0.01, high: 0.01 } })).toContain(
+      'No change of its accuracy can be told from zero',
+    )
   })
 })
 
 describe('which to take first', () => {
-  const int8 = (found: Gain) => ({ precision: 'INT8', gain: found, difference: { value: -0.004, low: -0.007, high: -0.001 } })
+  const int8 = (found: Gain) => ({
+    precision: 'INT8',
+    gain: found,
+    difference: { value: -0.004, low: -0.007, high: -0.001 },
+  })
   const said = (parts: Parameters<typeof firstSentences>[0]) => firstSentences(parts).join(' ')
 
   it('quantisation where it gives more', () => {
     expect(said({ batching: SOME, quantisation: int8(MUCH), both: gain(2.6, 2.4, 2.9) })).toBe(
-      'Take INT8 first: it gives 2.40×, where batching gives 1.12×; it costs −0.4 points of top-1. Batching comes on top and changes no answer. Both together give 2.60× [2.40× to 2.90×].',
+      'Take INT8 first: it gives 2.40×, where batching gives 1.12×; it costs 0.4 points of top-1. Batching comes on top and changes no answer. Both together give 2.60× [2.40× to 2.90×].',
     )
   })
 
-  it('batching where it gives more', () => expect(said({ batching: MUCH, quantisation: int8(SOME) })).toMatch(/^Take batching first/))
-  it('quantisation alone', () => expect(said({ batching: NOTHING, quantisation: int8(MUCH) })).toContain('batching gives almost nothing'))
+  it('batching where it gives more', () =>
+    expect(said({ batching: MUCH, quantisation: int8(SOME) })).toMatch(/^Take batching first/))
+  it('quantisation alone', () =>
+    expect(said({ batching: NOTHING, quantisation: int8(MUCH) })).toContain('batching gives almost nothing'))
   it('batching alone', () => expect(said({ batching: MUCH, quantisation: int8(HARMS) })).toContain('leave INT8'))
   it('batching where there is no variant', () => expect(said({ batching: MUCH })).toMatch(/^Take batching/))
   it('neither', () => {

@@ -8,6 +8,8 @@ export interface CapacityOptions {
   readonly step: number
   /** Runs at most. */
   readonly trials: number
+  /** How often a rate is tried again where the generator was late and no rate was kept yet; 0 by default. */
+  readonly retries?: number
   trial(rate: number, number: number): Promise<TrialFigures>
 }
 
@@ -48,7 +50,8 @@ export async function findCapacity(options: CapacityOptions): Promise<Capacity> 
   let step = options.step
   let rate = rounded(options.from)
   let bound: string | undefined
-  let lateAt = 0
+  const lateTimes = (at: number): number =>
+    trials.filter((past) => past.rate === at && past.invalid !== undefined && past.p99Us > limitUs).length
   let refined = 0
   // A search that has met no rate that is kept knows nothing yet: it may go on for as long again.
   const over = (): boolean => trials.length >= (low === 0 && !missed ? 2 : 1) * options.trials
@@ -58,10 +61,8 @@ export async function findCapacity(options: CapacityOptions): Promise<Capacity> 
     trials.push(found)
     if (found.p99Us > limitUs) {
       if (found.invalid === undefined) missed = true
-      else if (low > 0 && lateAt !== rate) {
-        lateAt = rate
-        continue
-      } else {
+      else if (lateTimes(rate) <= (low > 0 ? 1 : (options.retries ?? 0))) continue
+      else {
         bound = found.invalid
         // How far below is anybody's guess: a generator that is late says nothing of the model.
         if (low === 0) step = Math.max(step, LATE_STEP)

@@ -50,8 +50,8 @@ export function rungsOf({ candidates, repeats, seconds }: RungOptions): Rung[] {
   })
 }
 
-/** Seconds that a process takes beside its load: to start, to load the model, to get warm. */
-export const OVERHEAD_SECONDS = 2
+/** Seconds that a process takes beside its load: to start, to load the model, to get warm, before each of its runs too. */
+export const OVERHEAD_SECONDS = 4
 
 /** Expected seconds of the stages; more candidates than `keep` may go on, where a kind of setting has to be shown. */
 export function expectedSeconds(rungs: readonly Rung[], candidates: number, kinds: number): number {

@@ -87,6 +87,8 @@ async function capacity(model: Model, request: ChildRequest & { kind: 'capacity'
     from: Math.max(1, from),
     step: hint === undefined ? 1.3 : 1.1,
     trials: TRIALS,
+    // Known to be possible: what made the generator late was probably a moment.
+    retries: hint === undefined ? 0 : 2,
     trial: async (rate, number) => {
       const seconds = Math.min(STRETCH * each, Math.max(each, budget.requests / rate))
       // Candidates that are measured in turns meet the same arrivals, as far as their rates are alike.

@@ -10,7 +10,7 @@ import { OPTIMIZE_SCHEMA } from './types.js'
 
 /** What a search found, before anything is said about it. */
 export interface ReportParts {
-  readonly options: OptimizeOptions
+  readonly options: Pick<OptimizeOptions, 'limitUs' | 'accuracyDrop' | 'repeats' | 'seed' | 'rate'>
   readonly world: Pick<OptimizeWorld, 'machine'>
   readonly base: string
   readonly data?: NonNullable<OptimizeReport['data']>

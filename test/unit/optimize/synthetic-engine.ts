@@ -1,4 +1,5 @@
 import { findCapacity } from '../../../src/optimize/capacity.js'
+import { OVERHEAD_SECONDS } from '../../../src/optimize/halving.js'
 import type { Candidate, Figures, MeasureBudget, TrialFigures } from '../../../src/optimize/types.js'
 import { derivedSeed, seededRandom } from '../../../src/profile/random.js'
 
@@ -14,8 +15,6 @@ export interface SyntheticEngine {
   readonly processNoise: number
   readonly limitUs: number
 }
-
-const OVERHEAD_SECONDS = 2
 
 /** Measures as a process of its own would: the real search, over a simulated queue of batches. */
 export async function measureSynthetic(

@@ -28,6 +28,8 @@ const FAR = 8
 /** From a rate at which the generator was late, down by so much. */
 const LATE_STEP = 1.7
 const AROUND = [1, 0.96, 1.04] as const
+/** And below them all, where the fit says that all of them were too much. */
+const BELOW = 0.9
 
 /**
  * The highest rate at which p99 stays within the limit, from a fixed number of open-loop runs: steps away from the first
@@ -73,8 +75,11 @@ export async function findCapacity(options: CapacityOptions): Promise<Capacity> 
       else high = rate
     }
     if (refined > 0 || (low > 0 && high / low <= NARROW)) {
-      const estimate = crossing(usable(trials, limitUs), limitUs)
-      rate = rounded((estimate || low) * (AROUND[refined++ % AROUND.length] as number))
+      const points = usable(trials, limitUs)
+      const estimate = crossing(points, limitUs)
+      const lowest = Math.min(...points.map((point) => point.rate))
+      const around = AROUND[refined++ % AROUND.length] as number
+      rate = rounded(estimate > lowest ? estimate * around : lowest * BELOW)
     } else if (high === Number.POSITIVE_INFINITY || low === 0) {
       rate = rounded(low === 0 ? high / step : low * step)
       step = Math.min(2, step * step)
@@ -99,7 +104,7 @@ function usable(trials: readonly TrialFigures[], limitUs: number): TrialFigures[
  * distribution function for sampling with incomplete information", Annals of Mathematical Statistics 26, 1955), each run
  * weighted by its requests, and the line is read off between the two runs on either side of the limit.
  *
- * @returns 0 where even the lowest rate misses the limit; the highest rate where all keep it
+ * @returns 0 where no run keeps the limit; the highest rate where all do
  */
 export function crossing(trials: readonly TrialFigures[], limitUs: number): number {
   const points = [...trials].sort((a, b) => a.rate - b.rate)
@@ -111,7 +116,8 @@ export function crossing(trials: readonly TrialFigures[], limitUs: number): numb
   const limit = Math.log(limitUs)
   const above = fitted.findIndex((value) => value > limit)
   if (above < 0) return points.at(-1)?.rate ?? 0
-  if (above === 0) return 0
+  // Chance kept the limit at a rate that is too high: the true one lies below, nobody knows how far.
+  if (above === 0) return points.some(({ p99Us }) => p99Us <= limitUs) ? (points[0]?.rate ?? 0) : 0
   const [from, to] = [points[above - 1] as TrialFigures, points[above] as TrialFigures]
   const [y0, y1] = [fitted[above - 1] as number, fitted[above] as number]
   const share = (limit - y0) / (y1 - y0)

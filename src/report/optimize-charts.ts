@@ -8,9 +8,9 @@ import { figure, percent, rate, time } from './quantities.js'
 import { short } from './thin-series.js'
 
 /** Lines of a chart that can be told apart. */
-const LINES = 8
+const LINES = 6
 /** What lies so many limits beyond the contract is not drawn higher. */
-const HIGHEST = 5
+const HIGHEST = 3
 
 /** p99 against the offered rate, a line a batching setting; a chart for the model and for each variant that may be taken. */
 export function curveCards(report: OptimizeReport, charts: Charts): Content {
@@ -56,7 +56,10 @@ function bestByBatching(results: readonly CandidateResult[]): CandidateResult[] 
 
 function curveOf({ candidate, figures }: CandidateResult, limitUs: number): CurveLine {
   const trials = figures.flatMap((each) => each.trials).filter((trial) => trial.invalid === undefined && trial.sent > 0)
-  const sorted = merged(trials)
+  const all = merged(trials)
+  // One point beyond the top of the chart shows where the line goes; more would only make the rest small.
+  const beyond = all.findIndex(({ us }) => us > HIGHEST * limitUs)
+  const sorted = beyond < 0 ? all : all.slice(0, beyond + 1)
   const fitted = isotonic(
     sorted.map(({ us }) => Math.log(Math.min(us, HIGHEST * limitUs))),
     sorted.map(({ weight }) => weight),
@@ -171,12 +174,12 @@ export function heatCards(report: OptimizeReport): Content {
     const byWorkers = own.map(
       (result): Cell => ({
         row: batchingShort(result.candidate),
-        column: workersShort(result.candidate),
+        column: workersName(result.candidate),
         ...goodputOf(result, report),
       }),
     )
     return [
-      html`<div class="pair"><div><h3>${variant}: batch size and delay</h3>${heatMap('rows', byDelay)}</div><div><h3>${variant}: batching, instances and threads</h3>${heatMap('', byWorkers)}</div></div>`,
+      html`<div class="pair"><div><h3>${variant}: batch size and delay</h3>${heatMap('rows', byDelay)}</div><div><h3>${variant}: batching, and instances × threads</h3>${heatMap('instances × threads', byWorkers)}</div></div>`,
     ]
   })
   const what =
@@ -193,6 +196,9 @@ export function heatCards(report: OptimizeReport): Content {
     )
   )
 }
+
+const workersName = ({ instances, threads }: CandidateResult['candidate']): string =>
+  threads === 0 ? String(instances) : `${instances} × ${threads}`
 
 function goodputOf(
   { figures, capacity }: CandidateResult,

@@ -100,7 +100,7 @@ function variantCard(variants: readonly VariantVerdict[]): Content {
         : refused === undefined
           ? chip('good', 'may be taken')
           : chip('bad', 'refused')
-    return html`<tr><td class="state">${state}</td><th>${variant} <span class="soft">${precision}, ${engine}</span></th><td>${top1 ? percent(top1.value) : '–'}</td>${known.length > 0 && html`<td class="wide">${top1 && whisker(top1, at, refused === undefined ? 'accent' : 'bad', [], `top-1 ${percent(top1.value)}, ${rangeText(top1, percent)}`)}</td>`}<td>${top5 ? percent(top5.value) : '–'}</td><td>${against?.difference ? `${points(against.difference.value)} ${rangeText(against.difference, points)}` : '–'}</td><td>${against?.agreement ? percent(against.agreement.value) : '–'}</td><td>${bytes > 0 ? `${figure(bytes / 1024)} KiB` : '–'}</td><td class="text">${refused ?? caution ?? ''}</td></tr>`
+    return html`<tr><td class="state">${state}</td><th class="setting">${variant}<br><span class="soft">${precision}, ${engine}</span></th><td>${top1 ? percent(top1.value) : '–'}</td>${known.length > 0 && html`<td class="wide">${top1 && whisker(top1, at, refused === undefined ? 'accent' : 'bad', [], `top-1 ${percent(top1.value)}, ${rangeText(top1, percent)}`)}</td>`}<td>${top5 ? percent(top5.value) : '–'}</td><td>${against?.difference ? `${points(against.difference.value)} [${rangeText(against.difference, points)}]` : '–'}</td><td>${against?.agreement ? percent(against.agreement.value) : '–'}</td><td>${bytes > 0 ? `${figure(bytes / 1024)} KiB` : '–'}</td><td class="text">${refused ?? caution ?? ''}</td></tr>`
   }
   return card(
     'variants',
@@ -125,7 +125,7 @@ function candidateCard(report: OptimizeReport): Html {
     const own = candidate.id === chosen
     const tone = own ? 'good' : finalist ? 'accent' : 'soft'
     const says = `${rate(capacity.value)}, ${rangeText(capacity, rate)}`
-    return html`<tr${own && html` class="real"`}><th class="setting">${settingText(candidate)}${own && html` ${chip('good', 'recommended')}`}${pareto && html` ${chip('plain', 'Pareto')}`}</th><td>${rate(capacity.value)}</td><td class="wide">${whisker(capacity, (value) => value / most, tone, [], says)}</td><td>${last && last.aloneUs > 0 ? time(last.aloneUs) : '–'}</td><td>${p99 ? time(p99.p50Us) : '–'}</td><td>${last?.meanBatch === undefined ? '–' : last.meanBatch.toFixed(1)}</td><td>${last?.cpuUs === undefined ? '–' : time(last.cpuUs)}</td><td>${last && last.peakRssMb > 0 ? `${last.peakRssMb} MB` : '–'}</td><td>${rung + 1} of ${stages}</td><td class="text">${dropped ?? (own ? '' : 'a finalist')}</td></tr>`
+    return html`<tr${own && html` class="real"`}><th class="setting">${settingText(candidate, report)}${own && html` ${chip('good', 'recommended')}`}${pareto && html` ${chip('plain', 'Pareto')}`}</th><td>${rate(capacity.value)}</td><td class="wide">${whisker(capacity, (value) => value / most, tone, [], says)}</td><td>${last && last.aloneUs > 0 ? time(last.aloneUs) : '–'}</td><td>${p99 ? time(p99.p50Us) : '–'}</td><td>${last?.meanBatch === undefined ? '–' : last.meanBatch.toFixed(1)}</td><td>${last?.cpuUs === undefined ? '–' : time(last.cpuUs)}</td><td>${last && last.peakRssMb > 0 ? `${last.peakRssMb} MB` : '–'}</td><td>${rung + 1} of ${stages}</td><td class="text">${dropped ?? (own ? '' : 'a finalist')}</td></tr>`
   }
   const table = (all: readonly CandidateResult[]): Html =>
     html`<div class="scroll"><table class="numbers"><thead><tr><th>setting</th><th>capacity</th><th class="wide">0 … ${rate(most)}</th><th>alone</th><th>p50 near it</th><th>rows a batch</th><th>CPU</th><th>memory</th><th>stage</th><th class="text">dropped, since</th></tr></thead><tbody>${all.map(row)}</tbody></table></div>`
@@ -156,7 +156,7 @@ function stageCards(report: OptimizeReport): Content {
     const stages = result?.figures.at(-1)?.stagesUs
     if (result === undefined || stages === undefined) return []
     const title = id === recommendation?.candidate.id ? 'Recommended' : 'The model without batching'
-    return [html`<h3>${title}: ${settingText(result.candidate)}</h3>${stageBreakdown(stages)}`]
+    return [html`<h3>${title}: ${settingText(result.candidate, report)}</h3>${stageBreakdown(stages)}`]
   })
   return (
     parts.length > 0 &&

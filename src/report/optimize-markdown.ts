@@ -43,7 +43,7 @@ export function optimizeMarkdown(report: OptimizeReport): string {
           const last = figures.at(-1)
           const own = candidate.id === recommendation?.candidate.id
           return [
-            `${own ? '**' : ''}${settingText(candidate)}${own ? '**' : ''}${pareto ? ' (Pareto)' : ''}`,
+            `${own ? '**' : ''}${settingText(candidate, report)}${own ? '**' : ''}${pareto ? ' (Pareto)' : ''}`,
             rate(capacity.value),
             rangeText(capacity, rate),
             last && last.aloneUs > 0 ? time(last.aloneUs) : '–',

@@ -2,9 +2,10 @@ import type { Candidate, OptimizeReport } from '../optimize/types.js'
 import type { Tone } from './frame.js'
 import { counted, percent, rate, time } from './quantities.js'
 
-/** `vision_int8, triton · batches ≤ 8, 1 ms · 1 × 2 threads` */
-export function settingText(one: Candidate): string {
-  return `${one.variant}, ${one.engine} · ${batchingShort(one)} · ${workersShort(one)}`
+/** `vision_int8 · batches ≤ 8, delay 1 ms · 1 instance × 2 threads`; with the engine where there are several. */
+export function settingText(one: Candidate, { results }: Pick<OptimizeReport, 'results'>): string {
+  const several = new Set(results.map(({ candidate }) => candidate.engine)).size > 1
+  return `${one.variant}${several ? ` on ${one.engine}` : ''} · ${batchingShort(one)} · ${workersShort(one)}`
 }
 
 export function batchingShort({ batching }: Pick<Candidate, 'batching'>): string {
@@ -73,7 +74,7 @@ export function headlineOf(report: OptimizeReport): Headline {
     )
   }
   says.push(...why)
-  return { tone: held ? 'good' : 'warn', title: `Use ${settingText(candidate)}`, says }
+  return { tone: held ? 'good' : 'warn', title: `Use ${settingText(candidate, report)}`, says }
 }
 
 const worst = (us: number): string => (us >= 3_600e6 ? 'not answered' : time(us))

@@ -282,7 +282,10 @@
       const point = (i) => ({ show: true, size: 6, fill: color(`line-${i + 1}`) })
       return {
         data: [xs, ...lines.map((each) => onto(xs, each))],
-        scales: { x: { time: false, range: [0, 1.03 * (xs.at(-1) ?? 1)] }, y: scale },
+        scales: {
+          x: { time: false, range: [xs[0] > 0.3 * xs.at(-1) ? 0.9 * xs[0] : 0, 1.03 * (xs.at(-1) ?? 1)] },
+          y: scale,
+        },
         axes: [labelled(rate, { size: 28 }), timeAxis(log)],
         series: [
           {},

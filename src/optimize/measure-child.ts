@@ -157,7 +157,7 @@ async function trialOf(
     load: { kind: 'poisson', rate },
     seconds,
     // Long enough for the queue to become what it is under this rate.
-    warmup: Math.max(0.15, (5 * limitUs) / 1e6),
+    warmup: Math.min(1, Math.max(0.15, (5 * limitUs) / 1e6)),
     seed,
     shapes,
     goodWithinUs: limitUs,

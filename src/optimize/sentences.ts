@@ -167,7 +167,12 @@ export function firstSentences({ batching, quantisation, both }: FirstFigures): 
       `Take batching and leave ${precision}: batching changes no answer and pays, ${precision} does not for certain.${together}`,
     ]
   }
-  return [`Neither pays for certain on this machine: the model as it is, without batching, is the simplest.${together}`]
+  if (gain.verdict === 'undecided' || batching?.verdict === 'undecided') {
+    return [
+      `Whether either pays is not certain from these figures; more repeats (--repeats), or a quieter machine, would tell.${together}`,
+    ]
+  }
+  return [`Neither pays on this machine: the model as it is, without batching, is the simplest.${together}`]
 }
 
 function costText(difference: Estimate | undefined): string {

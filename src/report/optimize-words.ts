@@ -67,6 +67,11 @@ export function headlineOf(report: OptimizeReport): Headline {
     )
   }
   if (accuracy?.caution !== undefined) says.push(`Careful: ${accuracy.caution}.`)
+  const sure = baseline === undefined || gain === undefined || baseline.id === candidate.id || gain.ratio.low > 1
+  if (!sure)
+    says.push(
+      'That it is better is not certain: the interval of the ratio holds 1. Measure again with more repeats, or on a quieter machine.',
+    )
   const held = verified !== undefined && verified.runs.length > 0 && verified.kept === verified.runs.length
   if (verified !== undefined && verified.runs.length > 0) {
     says.push(
@@ -74,7 +79,7 @@ export function headlineOf(report: OptimizeReport): Headline {
     )
   }
   says.push(...why)
-  return { tone: held ? 'good' : 'warn', title: `Use ${settingText(candidate, report)}`, says }
+  return { tone: held && sure ? 'good' : 'warn', title: `Use ${settingText(candidate, report)}`, says }
 }
 
 const worst = (us: number): string => (us >= 3_600e6 ? 'not answered' : time(us))

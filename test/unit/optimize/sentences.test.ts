@@ -86,7 +86,8 @@ describe('which to take first', () => {
   it('batching alone', () => expect(said({ batching: MUCH, quantisation: int8(HARMS) })).toContain('leave INT8'))
   it('batching where there is no variant', () => expect(said({ batching: MUCH })).toMatch(/^Take batching/))
   it('neither', () => {
-    expect(said({ batching: NOTHING, quantisation: int8(UNDECIDED) })).toMatch(/^Neither pays/)
+    expect(said({ batching: NOTHING, quantisation: int8(HARMS) })).toMatch(/^Neither pays/)
+    expect(said({ batching: NOTHING, quantisation: int8(UNDECIDED) })).toMatch(/^Whether either pays is not certain/)
     expect(said({ batching: HARMS })).toMatch(/^Neither is worth taking/)
   })
   it('nothing of nothing', () => expect(firstSentences({})).toEqual([]))

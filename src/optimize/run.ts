@@ -158,7 +158,7 @@ async function openJournal(
       `beginning anew, since ${changed.map(changeText).join(' and ')}; the journal of before is kept in ${options.state}`,
     )
   } else if (entries > 0) {
-    world.say(`going on with the search in ${options.state}: ${entries} measurements are there`)
+    world.say(`going on with the search in ${options.state}: ${counted(entries, 'measurement')} of before`)
   }
   return journal
 }
@@ -266,7 +266,7 @@ class Search {
     const expected = expectedSeconds(rungs, kept.length, kinds) + repeats * (seconds + OVERHEAD_SECONDS)
     this.#expected += expected
     this.#world.say(
-      `${kept.length} settings in ${rungs.length} stages, about ${minutes(expected)}${expected > 1.15 * budgetSeconds && this.#options.seconds === undefined ? `: measurements that say anything take more than the budget of ${minutes(budgetSeconds)}` : ''}`,
+      `${counted(kept.length, 'setting')} in ${counted(rungs.length, 'stage')}, about ${minutes(expected)}${expected > 1.15 * budgetSeconds && this.#options.seconds === undefined ? `: measurements that say anything take more than the budget of ${minutes(budgetSeconds)}` : ''}`,
     )
     const halved = await halve(kept, rungs, {
       seed,
@@ -375,5 +375,6 @@ class Search {
   }
 }
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 const minutes = (seconds: number): string =>
   seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`

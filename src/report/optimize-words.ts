@@ -74,8 +74,10 @@ export function headlineOf(report: OptimizeReport): Headline {
     )
   const held = verified !== undefined && verified.runs.length > 0 && verified.kept === verified.runs.length
   if (verified !== undefined && verified.runs.length > 0) {
+    const tails = verified.runs.map(({ p99Us }) => p99Us)
+    const [least, most] = [worst(Math.min(...tails)), worst(Math.max(...tails))]
     says.push(
-      `At ${rate(verified.rate)} it kept the contract in ${verified.kept} of ${counted(verified.runs.length, 'run')}: p99 was ${time(Math.min(...verified.runs.map(({ p99Us }) => p99Us)))} to ${worst(Math.max(...verified.runs.map(({ p99Us }) => p99Us)))}.`,
+      `At ${rate(verified.rate)} it kept the contract in ${verified.kept} of ${counted(tails.length, 'run')}: p99 was ${least === most ? most : `${least} to ${most}`}.`,
     )
   }
   says.push(...why)

@@ -92,12 +92,12 @@ describe('subten optimize', { timeout: 120_000 }, () => {
     second.child.kill('SIGINT')
     const interrupted = await second.ended
     expect(interrupted.code).toBe(130)
-    expect(interrupted.text).toContain('1 measurements are there')
+    expect(interrupted.text).toContain('1 measurement of before')
     expect(interrupted.text).toContain('the same command goes on')
     expect(stopped.filter(alive)).toEqual([])
 
     const third = await start().ended
-    expect(third.text).toContain('2 measurements are there')
+    expect(third.text).toContain('2 measurements of before')
     expect(third.code).toBe(0)
     expect(journal().slice(0, kept.length)).toEqual(kept)
     expect(names()).toHaveLength(4)

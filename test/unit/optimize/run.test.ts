@@ -209,7 +209,7 @@ describe('a search', () => {
       expect(strip([...first.asked, ...second.asked])).toEqual(strip(whole.asked))
       expect(resumed.report.recommendation).toEqual(report.recommendation)
       expect(resumed.report.results).toEqual(report.results)
-      if (stopAfter > 0) expect(second.said[0]).toContain(`${stopAfter} measurements are there`)
+      if (stopAfter > 0) expect(second.said[0]).toContain(`${stopAfter} measurement`)
     }
   })
 

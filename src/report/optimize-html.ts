@@ -92,7 +92,7 @@ function variantCard(variants: readonly VariantVerdict[]): Content {
   const [low, high] = [Math.min(1, ...known.map((each) => each.low)), Math.max(0, ...known.map((each) => each.high))]
   const room = Math.max(0.002, (high - low) * 0.1)
   const at = (share: number): number => (share - low + room) / (high - low + 2 * room)
-  const row = ({ variant, engine, precision, base, accuracy, refused, caution, bytes }: VariantVerdict): Html => {
+  const row = ({ variant, engine, precision, base, accuracy, refused, bytes }: VariantVerdict): Html => {
     const { top1, top5, against } = accuracy ?? {}
     const state =
       base && refused === undefined
@@ -100,13 +100,18 @@ function variantCard(variants: readonly VariantVerdict[]): Content {
         : refused === undefined
           ? chip('good', 'may be taken')
           : chip('bad', 'refused')
-    return html`<tr><td class="state">${state}</td><th class="setting">${variant}<br><span class="soft">${precision}, ${engine}</span></th><td>${top1 ? percent(top1.value) : '–'}</td>${known.length > 0 && html`<td class="wide">${top1 && whisker(top1, at, refused === undefined ? 'accent' : 'bad', [], `top-1 ${percent(top1.value)}, ${rangeText(top1, percent)}`)}</td>`}<td>${top5 ? percent(top5.value) : '–'}</td><td>${against?.difference ? `${points(against.difference.value)} [${rangeText(against.difference, points)}]` : '–'}</td><td>${against?.agreement ? percent(against.agreement.value) : '–'}</td><td>${bytes > 0 ? `${figure(bytes / 1024)} KiB` : '–'}</td><td class="text">${refused ?? caution ?? ''}</td></tr>`
+    return html`<tr><td class="state">${state}</td><th class="setting">${variant}<br><span class="soft">${precision}, ${engine}</span></th><td>${top1 ? percent(top1.value) : '–'}</td>${known.length > 0 && html`<td class="wide">${top1 && whisker(top1, at, refused === undefined ? 'accent' : 'bad', [], `top-1 ${percent(top1.value)}, ${rangeText(top1, percent)}`)}</td>`}<td>${top5 ? percent(top5.value) : '–'}</td><td>${against?.difference ? `${points(against.difference.value)} [${rangeText(against.difference, points)}]` : '–'}</td><td>${against?.agreement ? percent(against.agreement.value) : '–'}</td><td>${bytes > 0 ? `${figure(bytes / 1024)} KiB` : '–'}</td></tr>`
   }
+  const reasons = variants.flatMap(({ variant, engine, refused, caution }) => {
+    const why = refused ?? caution
+    return why === undefined ? [] : [`${variant} on ${engine}: ${why}`]
+  })
   return card(
     'variants',
     'Variants and their accuracy',
     'On held-out data, with 95 % intervals; the difference is paired, row by row.',
-    html`<div class="scroll"><table class="numbers"><thead><tr><th></th><th>variant</th><th>top-1</th>${known.length > 0 && html`<th class="wide">${percent(Math.max(0, low))} … ${percent(high)}</th>`}<th>top-5</th><th>difference, points</th><th>same class</th><th>files</th><th class="text"></th></tr></thead><tbody>${variants.map(row)}</tbody></table></div>`,
+    html`<div class="scroll"><table class="numbers"><thead><tr><th></th><th>variant</th><th>top-1</th>${known.length > 0 && html`<th class="wide">${percent(Math.max(0, low))} … ${percent(high)}</th>`}<th>top-5</th><th>difference, points</th><th>same class</th><th>files</th></tr></thead><tbody>${variants.map(row)}</tbody></table></div>
+${reasons.length > 0 && noteList(reasons)}`,
   )
 }
 

@@ -81,7 +81,11 @@ export function headlineOf(report: OptimizeReport): Headline {
     )
   }
   says.push(...why)
-  return { tone: held && sure ? 'good' : 'warn', title: `Use ${settingText(candidate, report)}`, says }
+  return {
+    tone: held && sure && capacity.low > 0 ? 'good' : 'warn',
+    title: `Use ${settingText(candidate, report)}`,
+    says,
+  }
 }
 
 const worst = (us: number): string => (us >= 3_600e6 ? 'not answered' : time(us))

@@ -65,7 +65,14 @@ module.exports = {
       comment: 'A report is a function from figures to text: it loads no model and no server.',
       severity: 'error',
       from: { path: '^src/report/' },
-      to: { path: '^src/', pathNot: '^src/(report|profile|sla|flight|runtime)/' },
+      to: { path: '^src/', pathNot: '^src/(report|profile|sla|flight|runtime|optimize/(types|capacity)\\.ts$)' },
+    },
+    {
+      name: 'optimize-below-front-ends',
+      comment: 'The search loads models and data and measures them; how it is called and shown is not its own.',
+      severity: 'error',
+      from: { path: '^src/optimize/' },
+      to: { path: '^src/', pathNot: '^src/(optimize|data|profile|sla|load|repository|runtime)/' },
     },
     {
       name: 'nobody-imports-the-command-line',

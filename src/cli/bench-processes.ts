@@ -27,7 +27,8 @@ export async function benchInProcesses(
   }
 }
 
-function ownProgram(): string {
+/** The command line of this package. */
+export function ownProgram(): string {
   const { root } = installed()
   if (root !== undefined) return join(root, 'dist', 'cli.js')
   throw new SubtenError('NOT_SUPPORTED', 'this build has no folder of its own to start processes from')

@@ -172,7 +172,7 @@ function goalOption(text: string): NonNullable<ReturnType<typeof parseGoal>> {
   throw new InvalidArgumentError('It must be a percentile and a time, as p99=10ms.')
 }
 
-function shapeOption(text: string, before: Record<string, number[]>): Record<string, number[]> {
+export function shapeOption(text: string, before: Record<string, number[]>): Record<string, number[]> {
   const [, name, dims] = /^(.+)=([\d,]*)$/.exec(text) ?? []
   if (name === undefined || dims === undefined) throw new UsageError(`--shape takes name=dims, not ${text}`)
   return { ...before, [name]: dims === '' ? [] : dims.split(',').map(Number) }

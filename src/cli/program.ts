@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../server/package-version.js'
+import { addAccuracy } from './accuracy.js'
 import { addBench } from './bench.js'
 import type { Context } from './context.js'
 import { addDoctor } from './doctor.js'
@@ -7,6 +8,7 @@ import { OK, USAGE } from './exit-codes.js'
 import { addExplain } from './explain.js'
 import { addInfer } from './infer.js'
 import { addInspect } from './inspect.js'
+import { addOptimize } from './optimize.js'
 import { addQuantize } from './quantize.js'
 import { reportError } from './report.js'
 import { addServe } from './serve.js'
@@ -23,6 +25,8 @@ const COMMANDS = [
   addTypes,
   addSla,
   addSimulate,
+  addAccuracy,
+  addOptimize,
   addQuantize,
   addExplain,
 ]

@@ -48,7 +48,7 @@ export async function trialAt(
 }
 
 /** A percentile of all that was sent: what was refused, failed or never came took for ever. */
-function percentileOfSent({ run, latency }: Profiled, share: number): number {
+export function percentileOfSent({ run, latency }: Profiled, share: number): number {
   const rank = Math.ceil(share * run.requests.sent)
   return rank > latency.count ? FOR_EVER_US : valueAtRank(latency, rank) / 1000
 }

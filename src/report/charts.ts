@@ -57,6 +57,29 @@ export type ChartData =
       readonly burn: readonly (number | null)[]
       readonly alerts: readonly { readonly burnRate: number; readonly severity: 'page' | 'ticket' }[]
     }
+  /** Latency against offered rate, a line a setting, and the limit. */
+  | { readonly kind: 'curves'; readonly lines: readonly CurveLine[]; readonly limitUs: number }
+  /** Accuracy, percent, against latency. */
+  | { readonly kind: 'scatter'; readonly points: readonly ScatterPoint[] }
+
+/** A line of a chart of curves: values at places of its own. */
+export interface CurveLine {
+  readonly label: string
+  readonly x: readonly number[]
+  readonly us: readonly number[]
+}
+
+/** A point with its intervals. */
+export interface ScatterPoint {
+  readonly label: string
+  readonly x: number
+  readonly xLow: number
+  readonly xHigh: number
+  readonly y: number
+  readonly yLow: number
+  readonly yHigh: number
+  readonly color: 'good' | 'bad' | 'accent'
+}
 
 export interface PercentileLine {
   readonly label: string

@@ -273,6 +273,80 @@
         },
       }
     },
+    curves({ lines, limitUs }) {
+      const xs = [...new Set(lines.flatMap((each) => each.x))].sort((a, b) => a - b)
+      const { scale, log } = scaleFor(
+        lines.map((each) => each.us),
+        [limitUs],
+      )
+      const point = (i) => ({ show: true, size: 6, fill: color(`line-${i + 1}`) })
+      return {
+        data: [xs, ...lines.map((each) => onto(xs, each))],
+        scales: {
+          x: { time: false, range: [xs[0] > 0.3 * xs.at(-1) ? 0.9 * xs[0] : 0, 1.03 * (xs.at(-1) ?? 1)] },
+          y: scale,
+        },
+        axes: [labelled(rate, { size: 28 }), timeAxis(log)],
+        series: [
+          {},
+          ...lines.map((each, i) => line(each.label, `line-${i + 1}`, time, { spanGaps: true, points: point(i) })),
+        ],
+        names: Object.fromEntries(lines.map((each) => [each.label, time])),
+        head: rate,
+        hooks: { draw: [(chart) => dashed(chart, 'y', limitUs, 'ink', `contract ${time(limitUs)}`)] },
+      }
+    },
+    scatter({ points }) {
+      // One repeat on a busy machine must not flatten the rest.
+      const most = 1.25 * (Math.max(...points.map((each) => each.x)) || 1)
+      const low = Math.min(...points.map((each) => each.yLow))
+      const high = Math.max(...points.map((each) => each.yHigh))
+      const room = Math.max(0.2, (high - low) * 0.15)
+      const order = points.map((_, i) => i).sort((a, b) => points[a].x - points[b].x)
+      return {
+        data: [order.map((i) => points[i].x), order.map((i) => points[i].y)],
+        scales: {
+          x: { time: false, range: [0, most] },
+          y: { range: [low - room, Math.min(100 + room, high + room)] },
+        },
+        axes: [labelled(time, { size: 28 }), labelled(share)],
+        series: [line('', 'soft', share, { stroke: 'transparent' })],
+        names: {},
+        head: (_, i) => `${points[order[i]].label}: ${share(points[order[i]].y)}, ${time(points[order[i]].x)}`,
+        hooks: {
+          draw: [
+            (chart) => {
+              const { ctx, bbox } = chart
+              for (const each of points) {
+                const [x, y] = [chart.valToPos(each.x, 'x', true), chart.valToPos(each.y, 'y', true)]
+                const reach = (x0, y0, x1, y1) => {
+                  ctx.beginPath()
+                  ctx.moveTo(x0, y0)
+                  ctx.lineTo(x1, y1)
+                  ctx.stroke()
+                }
+                ctx.save()
+                ctx.strokeStyle = color(each.color)
+                ctx.globalAlpha = 0.6
+                ctx.lineWidth = 2 * devicePixelRatio
+                reach(x, chart.valToPos(each.yLow, 'y', true), x, chart.valToPos(each.yHigh, 'y', true))
+                reach(chart.valToPos(each.xLow, 'x', true), y, chart.valToPos(Math.min(each.xHigh, most), 'x', true), y)
+                ctx.restore()
+                ringed(chart, x, y, each.color, true)
+                ctx.save()
+                ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`
+                ctx.fillStyle = color('ink')
+                const right = x + ctx.measureText(each.label).width + 12 * devicePixelRatio < bbox.left + bbox.width
+                ctx.textAlign = right ? 'left' : 'right'
+                ctx.textBaseline = 'bottom'
+                ctx.fillText(each.label, x + (right ? 9 : -9) * devicePixelRatio, y - 5 * devicePixelRatio)
+                ctx.restore()
+              }
+            },
+          ],
+        },
+      }
+    },
     good({ at, good, target, group }) {
       const least = Math.min(target, ...good.filter((value) => value != null))
       const low = Math.max(0, 100 - 1.25 * Math.max(100 - least, 0.001))
@@ -361,7 +435,7 @@
       cursor: {
         y: false,
         points: cursorPoint,
-        drag: { x: chart.kind !== 'search', y: false },
+        drag: { x: chart.kind !== 'search' && chart.kind !== 'scatter', y: false },
         sync: group ? { key: `${group}` } : undefined,
       },
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), 'Etc/UTC'),

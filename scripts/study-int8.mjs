@@ -23,7 +23,10 @@ const WAYS = [
   ['per channel, percentile 99.99', []],
   ['per channel, percentile 99.9', ['--percentile', '99.9']],
   ['per channel, percentile 99', ['--percentile', '99']],
-  ['per channel, percentile 99.999, stem and first depthwise layer in float', ['--percentile', '99.999', '--exclude', 'stem', 'block1.depthwise']],
+  [
+    'per channel, percentile 99.999, stem and first depthwise layer in float',
+    ['--percentile', '99.999', '--exclude', 'stem', 'block1.depthwise'],
+  ],
   ['per channel, percentile 99.99, eight-bit weights', ['--no-reduce-range']],
   ['per channel, percentile 99.99, for TensorRT (S8 activations)', ['--target', 'tensorrt']],
 ]
@@ -44,7 +47,12 @@ main(async () => {
     const speeds = await measureSpeeds(work, writeNpz)
     writeFileSync(join(FIGURES, 'study.json'), `${JSON.stringify({ ways, tensors, speeds }, null, 1)}\n`)
     writeFileSync(join(FIGURES, 'ranges.svg'), linePlot(rangesPlot(tensors.weights)))
-    fill({ ways: waysTable(ways), layers: layersTable(tensors.weights), activations: activationsTable(tensors), speeds: speedsTable(speeds) })
+    fill({
+      ways: waysTable(ways),
+      layers: layersTable(tensors.weights),
+      activations: activationsTable(tensors),
+      speeds: speedsTable(speeds),
+    })
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
@@ -66,7 +74,9 @@ function output(command, args) {
     child.stdout.on('data', (part) => parts.push(part))
     child.on('error', reject)
     child.on('close', (code) =>
-      code === 0 ? resolve(Buffer.concat(parts).toString()) : reject(new StepError(`${args.join(' ')} ended with ${code}`)),
+      code === 0
+        ? resolve(Buffer.concat(parts).toString())
+        : reject(new StepError(`${args.join(' ')} ended with ${code}`)),
     )
   })
 }
@@ -90,7 +100,9 @@ async function measureSpeeds(work, writeNpz) {
     ['vision, 96 × 96', at('models', 'vision'), at('models', 'vision_int8')],
   ]
   const mlp = join(work, 'mlp.npz')
-  await writeNpz(mlp, { input: { datatype: 'FP32', shape: [256, 64], data: Float32Array.from({ length: 256 * 64 }, () => Math.random()) } })
+  await writeNpz(mlp, {
+    input: { datatype: 'FP32', shape: [256, 64], data: Float32Array.from({ length: 256 * 64 }, () => Math.random()) },
+  })
   await quantised(at('models', 'mlp'), work, 'mlp_int8', [], undefined, mlp)
   pairs.unshift(['mlp, 64 → 64 → 8', at('models', 'mlp'), join(work, 'mlp_int8')])
   const resnet = at('.cache', 'models', 'resnet50')
@@ -129,14 +141,21 @@ async function inTurns(one, other, rows) {
   }
   const middle = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
   const ratios = us.fp32.map((value, i) => value / us.int8[i]).sort((a, b) => a - b)
-  return { rows, fp32Us: middle(us.fp32), int8Us: middle(us.int8), ratio: middle(ratios), low: ratios[9], high: ratios[21] }
+  return {
+    rows,
+    fp32Us: middle(us.fp32),
+    int8Us: middle(us.int8),
+    ratio: middle(ratios),
+    low: ratios[9],
+    high: ratios[21],
+  }
 }
 
 // --- tables and figures -------------------------------------------------------------------------------------------------
 
-const share = ({ value, low, high }) => `${(100 * value).toFixed(1)} (${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)})`
-const points = ({ value, low, high }) =>
-  `${signed(100 * value)} (${signed(100 * low)} to ${signed(100 * high)})`
+const share = ({ value, low, high }) =>
+  `${(100 * value).toFixed(1)} (${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)})`
+const points = ({ value, low, high }) => `${signed(100 * value)} (${signed(100 * low)} to ${signed(100 * high)})`
 const signed = (x) => `${x < 0 ? '−' : '+'}${Math.abs(x).toFixed(1)}`
 
 function waysTable(ways) {
@@ -157,7 +176,15 @@ function waysTable(ways) {
 function layersTable(weights) {
   const worst = [...weights].sort((a, b) => a.perTensorDb - b.perTensorDb).slice(0, 6)
   return table(
-    ['layer', 'kind', 'channels', 'largest weight of a channel: smallest, median, largest', 'per tensor, dB', 'its worst channel, dB', 'per channel, dB'],
+    [
+      'layer',
+      'kind',
+      'channels',
+      'largest weight of a channel: smallest, median, largest',
+      'per tensor, dB',
+      'its worst channel, dB',
+      'per channel, dB',
+    ],
     worst.map((w) => [
       w.layer,
       w.kind,
@@ -174,7 +201,11 @@ function activationsTable({ activations }) {
   const worst = [...activations].sort((a, b) => b.max / b.p9999 - a.max / a.p9999).slice(0, 5)
   return table(
     ['tensor', 'mean', '99 % below', '99.99 % below', 'largest', 'step with min-max', 'step with 99.99 %'],
-    worst.map((a) => [a.tensor, a.mean, a.p99, a.p9999, a.max, a.max / 255, a.p9999 / 255].map((x) => (typeof x === 'string' ? x : x.toPrecision(3)))),
+    worst.map((a) =>
+      [a.tensor, a.mean, a.p99, a.p9999, a.max, a.max / 255, a.p9999 / 255].map((x) =>
+        typeof x === 'string' ? x : x.toPrecision(3),
+      ),
+    ),
   )
 }
 
@@ -233,7 +264,11 @@ async function internals() {
   const out = at('build', 'study-int8.mjs')
   const files = ['cli/line-plot', 'data/npz', 'data/dataset', 'quantize/tools-python']
   await build({
-    stdin: { contents: files.map((file) => `export * from './src/${file}.ts'`).join('\n'), resolveDir: at('.'), loader: 'ts' },
+    stdin: {
+      contents: files.map((file) => `export * from './src/${file}.ts'`).join('\n'),
+      resolveDir: at('.'),
+      loader: 'ts',
+    },
     bundle: true,
     platform: 'node',
     format: 'esm',

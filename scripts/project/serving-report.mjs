@@ -57,7 +57,10 @@ export async function writeServing(folder, name, measured, title) {
     notes: ['Of each setting the run in the middle of its repeats, by p99.'],
   }
   writeFileSync(join(folder, `${name}.html`), profileHtml(report))
-  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify({ machine: report.machine, settings: brief(measured) })}\n`)
+  writeFileSync(
+    join(folder, `${name}.json`),
+    `${JSON.stringify({ machine: report.machine, settings: brief(measured) })}\n`,
+  )
   return report.machine
 }
 
@@ -78,7 +81,10 @@ const rawText = {
       const file = name.startsWith('.') ? join(resolveDir, name) : createRequire(import.meta.url).resolve(name)
       return { path: file, namespace: 'raw-text' }
     })
-    onLoad({ filter: /./, namespace: 'raw-text' }, ({ path }) => ({ contents: readFileSync(path, 'utf8'), loader: 'text' }))
+    onLoad({ filter: /./, namespace: 'raw-text' }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8'),
+      loader: 'text',
+    }))
   },
 }
 

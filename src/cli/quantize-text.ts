@@ -1,4 +1,5 @@
-import type { Comparison, Share, Speed } from '../quantize/compare.js'
+import type { Estimate } from '../profile/report-types.js'
+import type { Comparison, Speed } from '../quantize/compare.js'
 import type { Quantized } from '../quantize/quantize.js'
 import type { LayerError } from '../quantize/tool-types.js'
 import { table } from './report.js'
@@ -67,7 +68,7 @@ function figures({ bytes, onCalibration, onData, speed, tool }: Quantized): stri
 }
 
 function agreement({ agreement, rows }: Comparison): string {
-  return `${percentOf(agreement as Share)} of ${rows}`
+  return `${percentOf(agreement as Estimate)} of ${rows}`
 }
 
 function layers({ tool }: Quantized): string {
@@ -156,7 +157,7 @@ const decibels = (value: number | null | undefined): string =>
   value === undefined ? '' : value === null ? 'exact' : value.toFixed(1)
 const percentText = (share: number): string =>
   share === 0 ? '0' : `${share >= 1 ? Math.round(100 * share) : (100 * share).toPrecision(2)} %`
-const percentOf = ({ value, low, high }: Share): string =>
+const percentOf = ({ value, low, high }: Estimate): string =>
   `${(100 * value).toFixed(2)} % (${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`
 const signed = (share: number): string => `${share < 0 ? '' : '+'}${(100 * share).toFixed(2)}`
 const kilobytes = (bytes: number): string =>

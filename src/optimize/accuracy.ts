@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/dataset.js'
+import { mcnemar, pairedDifference, wilson } from '../profile/proportions.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { Model, Outputs, TensorSpec } from '../runtime/types.js'
-import { mcnemar, pairedDifference, wilson } from './proportions.js'
 import type { AccuracyFigures, OutputError, PairedAccuracy } from './types.js'
 
 /** From so many classes on the five best are looked at too. */

@@ -1,54 +1,26 @@
 import type { Dataset } from '../data/dataset.js'
 import { median } from '../profile/median.js'
 import { pairedRatio } from '../profile/paired-ratio.js'
+import { pairedDifference, wilson } from '../profile/proportions.js'
 import { seededRandom } from '../profile/random.js'
 import type { Estimate } from '../profile/report-types.js'
 import type { Model, Outputs } from '../runtime/types.js'
 import { rowsAtOnce, runs } from './calibration-rows.js'
 
-/** A share of rows with its 95 % interval (Wilson 1927). */
-export interface Share {
-  readonly value: number
-  readonly low: number
-  readonly high: number
-}
-
 /** How a quantised model answers the same rows as the one it was made of. */
 export interface Comparison {
   readonly rows: number
   /** Rows with the same largest score; absent where the model has no scores. */
-  readonly agreement?: Share
+  readonly agreement?: Estimate
   /** Where the data have labels. */
   readonly top1?: {
-    readonly before: Share
-    readonly after: Share
-    /** after - before of the same rows (Agresti and Min 2005), shares. */
-    readonly difference: Share
+    readonly before: Estimate
+    readonly after: Estimate
+    /** after - before of the same rows, shares. */
+    readonly difference: Estimate
   }
   /** Largest difference of an output. */
   readonly maxAbs: number
-}
-
-const Z = 1.959964
-
-/** Wilson's interval of `good` in `total`, 95 %. */
-export function wilson(good: number, total: number): Share {
-  const share = good / total
-  const squared = Z * Z
-  const centre = (share + squared / (2 * total)) / (1 + squared / total)
-  const half = (Z / (1 + squared / total)) * Math.sqrt((share * (1 - share)) / total + squared / (4 * total * total))
-  return { value: share, low: Math.max(0, centre - half), high: Math.min(1, centre + half) }
-}
-
-/**
- * Difference of two shares of the same rows: `gained` were wrong before and are right, `lost` the other way round. The
- * interval of Agresti and Min (2005), Wald's with half a row added to each kind.
- */
-export function pairedDifference(gained: number, lost: number, total: number): Share {
-  const [g, l, n] = [gained + 0.5, lost + 0.5, total + 2]
-  const centre = (g - l) / n
-  const half = (Z * Math.sqrt(g + l - (g - l) ** 2 / n)) / n
-  return { value: (gained - lost) / total, low: centre - half, high: centre + half }
 }
 
 /** The output whose largest element is the answer: the labelled one, or the first with FP scores. */

@@ -1,9 +1,9 @@
 // A report as a search would make it, on a synthetic engine: what is shown is invented, its form is not.
 import { halve, OVERHEAD_SECONDS, rungsOf } from '../../../src/optimize/halving.js'
-import { wilson } from '../../../src/optimize/proportions.js'
 import { reportOf } from '../../../src/optimize/report.js'
 import { spaceOf } from '../../../src/optimize/space.js'
 import type { AccuracyFigures, Candidate, OptimizeReport, VariantVerdict } from '../../../src/optimize/types.js'
+import { wilson } from '../../../src/profile/proportions.js'
 import { stages } from '../report/sample-reports.js'
 import { measureSynthetic, type SyntheticEngine, simulate } from './synthetic-engine.js'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { mcnemar, pairedDifference, wilson } from '../../../src/optimize/proportions.js'
+import { mcnemar, pairedDifference, wilson } from '../../../src/profile/proportions.js'
 import { seededRandom } from '../../../src/profile/random.js'
 
 describe("Wilson's interval", () => {

@@ -3,6 +3,7 @@
 //   npm run project:vision -- --rate 150 --seconds 20      another load
 //   npm run project:vision -- --quick                      minutes instead of half an hour: to see that it works
 //   npm run project:vision -- --no-triton --no-open --out /tmp/vision
+//   npm run project:vision -- --others                     then the reports of digits and ResNet-50 too
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,6 +26,7 @@ main(async () => {
       quick: { type: 'boolean', default: false },
       'no-triton': { type: 'boolean', default: false },
       'no-open': { type: 'boolean', default: false },
+      others: { type: 'boolean', default: false },
       out: { type: 'string', default: at('docs', 'reports', 'vision') },
     },
   })
@@ -45,6 +47,7 @@ main(async () => {
   const serving = await serve({ out, engines, rate, seconds, repeats: flags.quick ? 1 : 3 })
   writeFileSync(join(out, 'README.md'), page(out, serving))
   say(`${join(out, 'README.md')}, report.html, serving.html`)
+  if (flags.others) await (await import('./others.mjs')).optimiseOthers(flags.quick)
   if (!flags['no-open']) open(join(out, 'report.html'))
 })
 
@@ -67,8 +70,8 @@ async function withTriton() {
 
 async function optimise(out, engines, quick) {
   const args = ['optimize', at('models', 'vision'), '--slo', `p99=${SLA_MS}ms`]
-  args.push('--data', at('.cache', 'vision', 'heldout'), '--engine', engines.join(','), '--out', out)
-  if (quick) args.push('--budget', '2m')
+  args.push('--data', at('.cache', 'vision', 'heldout'), '--engine', engines.join(','), '--batch', '1,8,32')
+  args.push('--budget', quick ? '2m' : '12m', '--out', out, '--state', at('.cache', 'vision', 'optimize'), '--progress')
   await run(process.execPath, [at('dist', 'cli.js'), ...args])
 }
 

@@ -148,9 +148,6 @@ async function write(context: Context, out: string, { report, recommended }: Opt
     const { candidate } = report.recommendation
     const says = [
       `Written by subten ${report.machine.subten} optimize for the model '${recommended.name}': put it into that model's folder.`,
-      ...(candidate.engine === recommended.located.engine.engine
-        ? []
-        : [`It was measured on the engine ${candidate.engine}: load it with engine: '${candidate.engine}'.`]),
     ]
     await writeFile(join(out, 'config.pbtxt'), configFileOf(recommended.located.document, candidate, flags.slo, says))
   }

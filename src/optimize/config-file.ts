@@ -4,6 +4,16 @@ import { applyOverrides, type ConfigOverrides } from '../repository/overrides.js
 import { candidateText, type GivenSettings, settingsOf } from './candidate.js'
 import type { Candidate } from './types.js'
 
+/** Backends and platforms of ONNX models, and what has them run by Triton: our backend there (docs/triton-backend.md). */
+const ONNX = /^onnxruntime(_onnx)?$/
+const ON_TRITON = 'subten_onnxruntime'
+
+/** The engine of a model is told by its backend: another one where an ONNX model was measured on Triton. */
+function backendOf({ fields }: ConfigDocument, engine: string): ConfigOverrides {
+  const named = fields.backend || fields.platform || 'onnxruntime'
+  return engine === 'triton' && ONNX.test(named) ? { backend: ON_TRITON, platform: null } : {}
+}
+
 /** What a candidate keeps of the configuration that its model has. */
 export function givenSettings(document: ConfigDocument): GivenSettings {
   const { instance_group: groups, dynamic_batching: batching } = document.fields
@@ -29,6 +39,7 @@ export function configFileOf(
   const { parameters, ...fields } = settingsOf(one, limitUs, givenSettings(document))
   const overrides = {
     ...fields,
+    ...backendOf(document, one.engine),
     parameters: Object.fromEntries(
       Object.entries(parameters).map(([name, value]) => [name, value === null ? null : { string_value: value }]),
     ),

@@ -279,6 +279,15 @@ describe('a search', () => {
 })
 
 describe('the written configuration', () => {
+  it('names the backend of Triton where an ONNX model was measured there', async () => {
+    const document = await readConfigFile(join('models', 'digits', 'config.pbtxt'))
+    if (document === undefined) throw new Error('no configuration')
+    const one = { variant: 'digits', batching: { kind: 'off' } as const, instances: 1, threads: 1 }
+    const on = (engine: string): string => configFileOf(document, candidate({ ...one, engine }), 20_000, [])
+    expect(on('triton')).toContain('backend: "subten_onnxruntime"')
+    expect(on('onnxruntime')).toContain('backend: "onnxruntime"')
+  })
+
   const settings: readonly Batching[] = [
     { kind: 'off' },
     { kind: 'static', maxBatch: 8, delayUs: 1500 },

@@ -48,6 +48,7 @@ export type {
   ModelEvents,
   ModelSla,
   ModelStream,
+  OpenvinoProvider,
   Outputs,
   Repository,
   RepositoryEntry,

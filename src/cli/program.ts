@@ -7,13 +7,25 @@ import { OK, USAGE } from './exit-codes.js'
 import { addExplain } from './explain.js'
 import { addInfer } from './infer.js'
 import { addInspect } from './inspect.js'
+import { addProviders } from './providers.js'
 import { reportError } from './report.js'
 import { addServe } from './serve.js'
 import { addSimulate } from './simulate.js'
 import { addSla } from './sla.js'
 import { addTypes } from './types.js'
 
-const COMMANDS = [addServe, addInfer, addBench, addDoctor, addInspect, addTypes, addSla, addSimulate, addExplain]
+const COMMANDS = [
+  addServe,
+  addInfer,
+  addBench,
+  addDoctor,
+  addProviders,
+  addInspect,
+  addTypes,
+  addSla,
+  addSimulate,
+  addExplain,
+]
 
 /** Runs `subten` with these arguments; resolves to its exit code. */
 export async function run(args: readonly string[], context: Context): Promise<number> {

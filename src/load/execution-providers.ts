@@ -23,14 +23,16 @@ const NOT_BUILT = new Set(['tensorrt', 'nv-tensorrt-rtx', 'rocm', 'directml', 'c
 /**
  * What `executionProviders` and `instance_group` say of the device; undefined: the CPU.
  *
- * The option wins over the configuration. In the option, operators that CUDA does not have are an error unless `'cpu'`
- * is listed too; `KIND_GPU` means what it means in Triton, where such operators run on the CPU.
+ * The option wins over the configuration. In the option, operators that the provider does not have are an error unless
+ * `'cpu'` is listed too; `KIND_GPU` and a `cpu_execution_accelerator` named `openvino` mean what they mean in Triton,
+ * where such operators run on the CPU.
  *
  * @throws SubtenError CONFIG_INVALID naming the field, NOT_SUPPORTED for providers and groups that are not built
  */
 export function devicePlan(options: LoadOptions, config: ModelConfig, engine: string): DevicePlan | undefined {
   const given = options.executionProviders
-  if (given === undefined) return engine === 'onnxruntime' ? groupPlan(config) : undefined
+  if (given === undefined)
+    return engine === 'onnxruntime' ? (groupPlan(config) ?? acceleratorPlan(config, options.engineLibrary)) : undefined
   if (engine !== 'onnxruntime') throw wrong('', `is for the engine onnxruntime, and this model's is ${engine}`)
   const providers = checkedProviders(given)
   const at = providers.findIndex(({ name }) => name !== 'cpu')
@@ -137,6 +139,17 @@ function groupPlan(config: ModelConfig): DevicePlan | undefined {
       ['cuda_graph_lanes', String(instancesOf(config))],
     ],
   }
+}
+
+/** `optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }`, with our options. */
+function acceleratorPlan(config: ModelConfig, engineLibrary: string | undefined): DevicePlan | undefined {
+  const named = config.optimization?.execution_accelerators?.cpu_execution_accelerator ?? []
+  const openvino = named.find(({ name }) => name === 'openvino')
+  if (openvino === undefined) return undefined
+  const numbers = new Set(['threads', 'streams'])
+  const given = Object.entries(openvino.parameters ?? {})
+  const options = Object.fromEntries(given.map(([key, value]) => [key, numbers.has(key) ? Number(value) : value]))
+  return openvinoPlan({ ...options, name: 'openvino' }, false, instancesOf(config), engineLibrary)
 }
 
 /** As the core will have them: one where the configuration has no group. */

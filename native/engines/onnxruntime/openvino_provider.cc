@@ -1,6 +1,9 @@
 #include "engines/onnxruntime/openvino_provider.h"
 
 #include <sys/stat.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -50,14 +53,29 @@ Status check_library() {
           kOrtLibraryVariable + " so that all models use it.");
 }
 
+// What the processor multiplies in beside FP32.
+struct Precisions {
+  bool bf16 = true;
+  bool fp16 = true;
+};
+
+Precisions precisions_here() noexcept {
+  Precisions here;
+#if defined(__x86_64__)
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  here.fp16 = __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & (1U << 23)) != 0;  // AVX512_FP16
+  here.bf16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1U << 5)) != 0;   // AVX512_BF16
+#endif
+  return here;
+}
+
 // Elsewhere OpenVINO would emulate it, many times slower than FP32.
 Status check_precision(const std::string& precision) {
-#if defined(__x86_64__)
-  const bool missing = (precision == "bf16" && !__builtin_cpu_supports("avx512bf16")) ||
-                       (precision == "fp16" && !__builtin_cpu_supports("avx512fp16"));
-#else
-  const bool missing = false;
-#endif
+  const Precisions here = precisions_here();
+  const bool missing = (precision == "bf16" && !here.bf16) || (precision == "fp16" && !here.fp16);
   if (!missing) return Status::ok();
   return Status::error(Code::kNotSupported, "executionProviders: precision '" + precision +
                                                 "' needs a processor that computes in it (" +

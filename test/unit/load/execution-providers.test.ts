@@ -160,6 +160,25 @@ describe("executionProviders with 'openvino'", () => {
     expect(text).toMatch(message)
   })
 
+  it('is what a cpu_execution_accelerator of config.pbtxt says, with the CPU for what OpenVINO lacks', () => {
+    const accelerated = {
+      ...config({ count: 2 }),
+      optimization: {
+        execution_accelerators: {
+          cpu_execution_accelerator: [{ name: 'openvino', parameters: { threads: '2', precision: 'accuracy' } }],
+        },
+      },
+    } as unknown as ModelConfig
+    expect(settingsOf({}, accelerated)).toMatchObject({
+      openvino_only: '0',
+      openvino_threads: '2',
+      'openvino.num_streams': '2',
+      'openvino.precision': 'ACCURACY',
+    })
+    expect(plan({ executionProviders: ['cpu'] }, accelerated)).toBeUndefined()
+    expect(devicePlan({}, accelerated, 'triton')).toBeUndefined()
+  })
+
   it('says where there is no library at libraryPath', () => {
     expect(refused(openvino({ libraryPath: '/nowhere' }))).toMatchObject({ code: 'ENGINE_NOT_FOUND' })
   })

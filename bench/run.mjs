@@ -17,6 +17,7 @@ const HELPERS = new Set([
   'programs',
   'burst-costs',
   'piscina-worker',
+  'openvino-process',
   'triton-server',
 ])
 const all = readdirSync(at('bench'))

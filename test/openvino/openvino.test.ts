@@ -108,6 +108,22 @@ describe.skipIf(!there)('OpenVINO (npx subten providers install openvino)', () =
     }
   })
 
+  it('is not the ONNX Runtime that onnxruntime-node gets', async () => {
+    const model = await open('digits')
+    const { default: ort } = await import('onnxruntime-node')
+    const session = await ort.InferenceSession.create('models/digits/1/model.onnx')
+    const image = new Float32Array(64).fill(0.5)
+    const theirs = await session.run({ image: new ort.Tensor('float32', image, [1, 1, 8, 8]) })
+    const ours = valuesOf(await model.infer({ image }))
+    expect(furthest(ours, theirs.probabilities?.data as Float32Array)).toBeLessThan(1e-5)
+    await session.release()
+    await model.close()
+    // Each is mapped from its own file, although both ask the loader for libonnxruntime.so.1.
+    const maps = readFileSync('/proc/self/maps', 'utf8')
+    expect(maps).toMatch(/onnxruntime-node\/.*libonnxruntime\.so\.1/)
+    expect(maps).toContain('libonnxruntime_providers_openvino.so')
+  })
+
   it('loads and closes twenty times', async () => {
     for (let i = 0; i < 20; i++) {
       const model = await open('digits_int8', { max_batch_size: 2 })

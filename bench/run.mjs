@@ -18,6 +18,7 @@ const HELPERS = new Set([
   'burst-costs',
   'mean-model',
   'piscina-worker',
+  'openvino-process',
   'triton-server',
 ])
 const all = readdirSync(at('bench'))

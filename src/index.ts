@@ -52,6 +52,7 @@ export type {
   ModelEvents,
   ModelSla,
   ModelStream,
+  OpenvinoProvider,
   Outputs,
   Repository,
   RepositoryEntry,

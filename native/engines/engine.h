@@ -188,6 +188,8 @@ class Engine {
   // Finds and loads the engine's library if that has not been done; says what was looked for, where, and what to
   // install. `library_path` as in EngineOptions.
   virtual Status ensure_loaded(const std::string& library_path) = 0;
+  // The same for one model, whose settings may ask for a library of another kind.
+  virtual Status ensure_loaded_for(const EngineOptions& options) { return ensure_loaded(options.library_path); }
   // Version of the library and the path it was loaded from; empty before ensure_loaded().
   virtual std::string version() const = 0;
   virtual std::string library() const = 0;

@@ -39,7 +39,7 @@ class OpenWorker final : public Napi::AsyncWorker {
   }
 
   void open() {
-    status_ = engine_->ensure_loaded(options_.library_path);
+    status_ = engine_->ensure_loaded_for(options_);
     if (!status_.is_ok()) return;
     // After the library's own exit handlers were registered, so that ours runs before them.
     register_exit_handler();

@@ -7,6 +7,7 @@ import { version } from '../server/package-version.js'
 import type { Context, EngineInfo, SystemInfo } from './context.js'
 import { FAILED, OK } from './exit-codes.js'
 import { type HostFacts, hostFacts } from './host-facts.js'
+import { type OpenvinoFacts, openvinoFacts, openvinoRow } from './providers.js'
 import { toJsonText } from './report.js'
 import { type TritonFacts, tritonFacts, tritonRows } from './triton-facts.js'
 
@@ -24,9 +25,18 @@ export function addDoctor(program: Command, context: Context): void {
       const system = 'problem' in info ? undefined : info
       const problem = 'problem' in info ? info : undefined
       const triton = tritonFacts()
+      const openvino = openvinoFacts()
       const advice = [...adviceFor(host, system, problem), ...triton.advice]
-      const report = { subten: version, host, ...system, triton, ...(problem && { problem: problem.problem }), advice }
-      context.out(flags.json ? toJsonText(report) : text({ host, system, triton, problem, advice }))
+      const report = {
+        subten: version,
+        host,
+        ...system,
+        triton,
+        openvino,
+        ...(problem && { problem: problem.problem }),
+        advice,
+      }
+      context.out(flags.json ? toJsonText(report) : text({ host, system, triton, openvino, problem, advice }))
       const works = system?.engines.some((engine) => engine.name === DEFAULT_ENGINE && engine.available) === true
       command.setOptionValue('exitCode', works ? OK : FAILED)
     })
@@ -47,11 +57,12 @@ interface Report {
   readonly host: HostFacts
   readonly system: SystemInfo | undefined
   readonly triton: TritonFacts
+  readonly openvino: OpenvinoFacts
   readonly problem: Problem | undefined
   readonly advice: readonly string[]
 }
 
-function text({ host, system, triton, problem, advice }: Report): string {
+function text({ host, system, triton, openvino, problem, advice }: Report): string {
   const row = (name: string, value: string): string => `  ${name.padEnd(14)}${value}`
   const addon = system ? `${system.addon.version} (${system.addon.path})` : `does not load: ${problem?.problem}`
   const { cgroup, cpu } = host
@@ -66,6 +77,8 @@ function text({ host, system, triton, problem, advice }: Report): string {
     ...(system?.engines ?? []).map((engine) => row(engine.name, engineText(engine))),
     'triton',
     ...tritonRows(triton).map(([name, value]) => row(name, value)),
+    'providers',
+    row(...openvinoRow(openvino)),
     'machine',
     row('node', `${host.node}, ${host.platform}, ${host.libc}`),
     row('cpu', cpu.model),

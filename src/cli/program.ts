@@ -9,6 +9,7 @@ import { addExplain } from './explain.js'
 import { addInfer } from './infer.js'
 import { addInspect } from './inspect.js'
 import { addOptimize } from './optimize.js'
+import { addProviders } from './providers.js'
 import { addQuantize } from './quantize.js'
 import { reportError } from './report.js'
 import { addServe } from './serve.js'
@@ -21,6 +22,7 @@ const COMMANDS = [
   addInfer,
   addBench,
   addDoctor,
+  addProviders,
   addInspect,
   addTypes,
   addSla,

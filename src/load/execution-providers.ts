@@ -1,13 +1,8 @@
 import type { ModelConfig } from '../repository/config-types.js'
 import { SubtenError } from '../runtime/errors.js'
-import type { CudaProvider, ExecutionProvider, LoadOptions } from '../runtime/types.js'
-import type { Setting } from './triton-options.js'
-
-/** Where ONNX Runtime computes a model when that is not the CPU, in native terms. */
-export interface DevicePlan {
-  readonly cudaDevice: number
-  readonly settings: readonly Setting[]
-}
+import type { CudaProvider, ExecutionProvider, LoadOptions, OpenvinoProvider } from '../runtime/types.js'
+import { openvinoPlan } from './openvino-provider.js'
+import { checkProviderOptions, type DevicePlan, providerError as wrong } from './provider-options.js'
 
 const CUDA_OPTIONS = new Set([
   'name',
@@ -23,25 +18,34 @@ const CUDA_OPTIONS = new Set([
 ])
 const SEARCHES = { exhaustive: 'EXHAUSTIVE', heuristic: 'HEURISTIC', default: 'DEFAULT' } as const
 /** Providers of ONNX Runtime that users may know, and this version does not have. */
-const NOT_BUILT = new Set(['tensorrt', 'nv-tensorrt-rtx', 'openvino', 'rocm', 'directml', 'coreml', 'webgpu'])
+const NOT_BUILT = new Set(['tensorrt', 'nv-tensorrt-rtx', 'rocm', 'directml', 'coreml', 'webgpu'])
 
 /**
  * What `executionProviders` and `instance_group` say of the device; undefined: the CPU.
  *
- * The option wins over the configuration. In the option, operators that CUDA does not have are an error unless `'cpu'`
- * is listed too; `KIND_GPU` means what it means in Triton, where such operators run on the CPU.
+ * The option wins over the configuration. In the option, operators that the provider does not have are an error unless
+ * `'cpu'` is listed too; `KIND_GPU` and a `cpu_execution_accelerator` named `openvino` mean what they mean in Triton,
+ * where such operators run on the CPU.
  *
  * @throws SubtenError CONFIG_INVALID naming the field, NOT_SUPPORTED for providers and groups that are not built
  */
 export function devicePlan(options: LoadOptions, config: ModelConfig, engine: string): DevicePlan | undefined {
   const given = options.executionProviders
-  if (given === undefined) return engine === 'onnxruntime' ? groupPlan(config) : undefined
+  if (given === undefined)
+    return engine === 'onnxruntime' ? (groupPlan(config) ?? acceleratorPlan(config, options.engineLibrary)) : undefined
   if (engine !== 'onnxruntime') throw wrong('', `is for the engine onnxruntime, and this model's is ${engine}`)
   const providers = checkedProviders(given)
-  const at = providers.findIndex(({ name }) => name === 'cuda')
+  const at = providers.findIndex(({ name }) => name !== 'cpu')
   if (at < 0) return undefined
-  if (at > 0) throw wrong(`[${at}]`, "'cuda' must come first: operators go to the first provider that has them")
-  return cudaPlan(checkedCuda(providers[0] as CudaProvider), providers.length === 1, instancesOf(config))
+  const named = providers.map(({ name }) => name)
+  const first = named[at]
+  if (at > 0) throw wrong(`[${at}]`, `'${first}' must come first: operators go to the first provider that has them`)
+  if (named.includes('cuda') && named.includes('openvino'))
+    throw wrong('', "takes one of 'cuda' and 'openvino': each comes with an ONNX Runtime of its own")
+  const only = providers.length === 1
+  if (first === 'openvino')
+    return openvinoPlan(providers[0] as OpenvinoProvider, only, instancesOf(config), options.engineLibrary)
+  return cudaPlan(checkedCuda(providers[0] as CudaProvider), only, instancesOf(config))
 }
 
 function checkedProviders(given: unknown): readonly { readonly name: string }[] {
@@ -53,11 +57,12 @@ function checkedProviders(given: unknown): readonly { readonly name: string }[] 
     const name: unknown = provider?.name
     if (typeof name === 'string' && NOT_BUILT.has(name)) {
       throw new SubtenError('NOT_SUPPORTED', `options: executionProviders[${index}]: '${name}' is not built yet`, {
-        remedy: "The providers of this version are 'cuda' and 'cpu'.",
+        remedy: "The providers of this version are 'cuda', 'openvino' and 'cpu'.",
         details: { field: `executionProviders[${index}]` },
       })
     }
-    if (name !== 'cuda' && name !== 'cpu') throw wrong(`[${index}].name`, "must be 'cuda' or 'cpu'", name)
+    if (name !== 'cuda' && name !== 'openvino' && name !== 'cpu')
+      throw wrong(`[${index}].name`, "must be 'cuda', 'openvino' or 'cpu'", name)
     if (names.has(name)) throw wrong(`[${index}]`, `'${name}' is listed twice`)
     names.add(name)
     return provider
@@ -89,13 +94,7 @@ function checkedCuda(provider: CudaProvider): CudaProvider {
   if (!folders.every((folder) => typeof folder === 'string' && folder !== '' && !folder.includes('\0'))) {
     throw wrong('[0].libraryPath', 'must be a folder or a list of folders', libraryPath)
   }
-  for (const [key, value] of Object.entries(provider.providerOptions ?? {})) {
-    if (!/^\w+$/.test(key)) throw wrong(`[0].providerOptions.${key}`, 'is not the name of an option')
-    if (key === 'device_id') throw wrong('[0].providerOptions.device_id', 'is set by deviceId')
-    if (!['string', 'number', 'boolean'].includes(typeof value)) {
-      throw wrong(`[0].providerOptions.${key}`, 'must be a string, a number or a boolean', value)
-    }
-  }
+  checkProviderOptions(provider.providerOptions, { device_id: 'deviceId' })
   return provider
 }
 
@@ -142,15 +141,20 @@ function groupPlan(config: ModelConfig): DevicePlan | undefined {
   }
 }
 
+/** `optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }`, with our options. */
+function acceleratorPlan(config: ModelConfig, engineLibrary: string | undefined): DevicePlan | undefined {
+  const named = config.optimization?.execution_accelerators?.cpu_execution_accelerator ?? []
+  const openvino = named.find(({ name }) => name === 'openvino')
+  if (openvino === undefined) return undefined
+  const numbers = new Set(['threads', 'streams'])
+  const given = Object.entries(openvino.parameters ?? {})
+  const options = Object.fromEntries(given.map(([key, value]) => [key, numbers.has(key) ? Number(value) : value]))
+  return openvinoPlan({ ...options, name: 'openvino' }, false, instancesOf(config), engineLibrary)
+}
+
 /** As the core will have them: one where the configuration has no group. */
 const instancesOf = ({ instance_group }: ModelConfig): number =>
   Math.max(
     1,
     instance_group.reduce((sum, { count }) => sum + count, 0),
   )
-
-function wrong(field: string, problem: string, given?: unknown): SubtenError {
-  const name = `executionProviders${field}`
-  const shown = given === undefined ? '' : `, not ${JSON.stringify(given)?.slice(0, 80) ?? typeof given}`
-  return new SubtenError('CONFIG_INVALID', `options: ${name}: ${problem}${shown}`, { details: { field: name } })
-}

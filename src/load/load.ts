@@ -167,13 +167,14 @@ async function openModel(
     await addon().openModel({
       engine,
       modelPath: located.file ?? '',
-      libraryPath: plan?.libraryPath ?? options.engineLibrary ?? '',
+      libraryPath: plan?.libraryPath ?? device?.libraryPath ?? options.engineLibrary ?? '',
       parameters: engineParameters(partial),
       inputs: configTensors(partial, 'input'),
       outputs: configTensors(partial, 'output'),
       maxBatchSize: partial.max_batch_size,
       ...(plan && { settings: plan.settings }),
-      ...(device && { settings: device.settings, cudaDevice: device.cudaDevice }),
+      ...(device && { settings: device.settings }),
+      ...(device?.cudaDevice !== undefined && { cudaDevice: device.cudaDevice }),
     }),
   )
 }

@@ -221,16 +221,42 @@ export interface CudaProvider {
   readonly providerOptions?: { readonly [name: string]: string | number | boolean }
 }
 
+/**
+ * OpenVINO on CPUs of x86-64, by an ONNX Runtime that was built with it: `npx subten providers install openvino`. A
+ * process has one ONNX Runtime, so models without this provider run in that one too.
+ */
+export interface OpenvinoProvider {
+  readonly name: 'openvino'
+  /** A device by OpenVINO's own name; 'CPU' by default. Only 'CPU' is installed and tested. */
+  readonly device?: string
+  /**
+   * What products are computed in: 'fp32' by default, 'bf16' or 'fp16' on processors that have it (faster, with about
+   * three significant digits), 'accuracy' for what the model itself says.
+   */
+  readonly precision?: 'fp32' | 'bf16' | 'fp16' | 'accuracy'
+  /** Threads that OpenVINO computes with; by default as many as ONNX Runtime's pool has. */
+  readonly threads?: number
+  /** Runs that are computed side by side and share the threads out; by default one an instance of the model. */
+  readonly streams?: number
+  /** A folder for compiled models, which then load sooner. Code is loaded from it: it must be writable by nobody else. */
+  readonly cacheDirectory?: string
+  /** The ONNX Runtime that has the provider, or its folder; before SUBTEN_ONNXRUNTIME_LIB and what was installed. */
+  readonly libraryPath?: string
+  /** Options of the provider by its own names. */
+  readonly providerOptions?: { readonly [name: string]: string | number | boolean }
+}
+
 /** What computes a model of ONNX Runtime. An operator goes to the first in the list that has it. */
-export type ExecutionProvider = 'cuda' | 'cpu' | CudaProvider | { readonly name: 'cpu' }
+export type ExecutionProvider = 'cuda' | 'openvino' | 'cpu' | CudaProvider | OpenvinoProvider | { readonly name: 'cpu' }
 
 export interface LoadOptions {
   engine?: 'onnxruntime' | 'null' | 'triton' | 'tensorrt'
   /** Path of the engine's library, instead of the search. */
   engineLibrary?: string
   /**
-   * Where ONNX Runtime computes: `[{ name: 'cuda', deviceId: 0 }]`. Operators that CUDA does not have are then an
-   * error; `[{ name: 'cuda' }, 'cpu']` runs those on the CPU. The CPU by default, or what `instance_group` says.
+   * Where ONNX Runtime computes: `[{ name: 'cuda', deviceId: 0 }]`, `[{ name: 'openvino' }]`. Operators that the
+   * provider does not have are then an error; `[{ name: 'cuda' }, 'cpu']` runs those on the CPU. ONNX Runtime's own CPU
+   * provider by default, or what `instance_group` says.
    */
   executionProviders?: readonly ExecutionProvider[]
   /** How Triton works, for models of its engine. */

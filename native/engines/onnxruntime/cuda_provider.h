@@ -35,8 +35,4 @@ bool cuda_was_used() noexcept;
 // Page-locks the memory of requests.
 Status lock_request_memory(const CudaSettings& settings, void* start, uint64_t bytes, PinnedRegion* region);
 
-// What of the model runs where: "CUDAExecutionProvider 122, CPUExecutionProvider 2 (Shape, Gather)". Empty where the
-// library does not say.
-std::string where_nodes_run(const OrtSession* session);
-
 }  // namespace subten

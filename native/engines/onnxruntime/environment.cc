@@ -14,8 +14,6 @@
 #include <mutex>
 #include <new>
 
-#include "engines/onnxruntime/ort_error.h"
-
 namespace subten {
 namespace {
 
@@ -181,6 +179,14 @@ std::vector<std::string> ort_log_since(uint64_t mark) {
     lines.push_back(self.log[index % kLogLines]);
   }
   return lines;
+}
+
+std::string ort_error_with_log(const OrtError& error, uint64_t mark) {
+  std::string text = error.message();
+  for (const std::string& line : ort_log_since(mark)) {
+    if (text.find(line) == std::string::npos) text += " | " + line;
+  }
+  return one_line(text, 900);
 }
 
 }  // namespace subten

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engines/onnxruntime/ort_api.h"
+#include "engines/onnxruntime/ort_error.h"
 #include "memory/status.h"
 
 namespace subten {
@@ -34,5 +35,8 @@ inline constexpr const char* kOrtLoudLogId = "subten-log";
 // Lines logged at warning or above so far; ort_log_since(mark) gives those after the mark that the ring still holds.
 uint64_t ort_log_mark();
 std::vector<std::string> ort_log_since(uint64_t mark);
+// The library's own sentence, and what it logged after the mark where that says more ("cannot open shared object
+// file").
+std::string ort_error_with_log(const OrtError& error, uint64_t mark);
 
 }  // namespace subten

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "engines/onnxruntime/node_assignment.h"
+
 namespace subten {
 namespace {
 

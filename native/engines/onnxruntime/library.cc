@@ -12,6 +12,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <string_view>
 
 #include "engines/common/elf_file.h"
 #include "engines/onnxruntime/environment.h"
@@ -25,7 +26,6 @@ constexpr const char* kPackage = "@subten/onnxruntime-linux-arm64";
 #else
 constexpr const char* kPackage = "@subten/onnxruntime-linux-x64";
 #endif
-constexpr const char* kEnvironmentVariable = "SUBTEN_ONNXRUNTIME_LIB";
 constexpr const char* kSystemName = "libonnxruntime.so.1";
 
 std::string install_advice() { return std::string("Install it with: npm install ") + kPackage; }
@@ -122,6 +122,16 @@ std::string self_test() {
   return {};
 }
 
+// Whether `version` ("1.30.0") is 1.`least` or a newer 1.x.
+bool has_minor(std::string_view version, uint32_t least) noexcept {
+  int major = -1;
+  uint32_t minor = 0;
+  const char* end = version.data() + version.size();
+  const auto [after_major, error] = std::from_chars(version.data(), end, major);
+  if (error != std::errc() || major != 1 || after_major == end || *after_major != '.') return false;
+  return std::from_chars(after_major + 1, end, minor).ec == std::errc() && minor >= least;
+}
+
 bool exists(const std::string& path) noexcept {
   struct stat information {};
   return stat(path.c_str(), &information) == 0;
@@ -133,6 +143,15 @@ std::string path_of(const void* symbol, const std::string& otherwise) {
   if (dladdr(symbol, &information) == 0 || information.dli_fname == nullptr) return otherwise;
   char resolved[PATH_MAX];
   return realpath(information.dli_fname, resolved) != nullptr ? resolved : information.dli_fname;
+}
+
+const OrtApi* newest_api(const OrtApiBase& base, std::string_view version_text) noexcept {
+  for (const uint32_t version : kOrtApiVersions) {
+    // An older library says on stderr that it does not know a newer one: it is asked for what its version has.
+    if (!has_minor(version_text, version)) continue;
+    if (const OrtApi* api = base.GetApi(version); api != nullptr) return api;
+  }
+  return nullptr;
 }
 
 // `path`: a file, or a bare name for the system's search. On success the process is bound to this library.
@@ -162,10 +181,10 @@ Status load(Loaded& self, const std::string& path) {
   const char* reported = base == nullptr ? nullptr : base->GetVersionString();
   const std::string version = reported == nullptr ? "" : reported;
   if (Status status = check_ort_version(version, resolved); !status.is_ok()) return status;
-  const OrtApi* api = base->GetApi(kOrtApiVersion);
+  const OrtApi* api = newest_api(*base, version);
   if (api == nullptr) {
     return Status::error(Code::kEngineVersion, "ONNX Runtime " + version + " at " + resolved +
-                                                   " has no C API of version " + std::to_string(kOrtApiVersion) + ". " +
+                                                   " has no C API of version " + std::to_string(kOldestOrtApi) + ". " +
                                                    install_advice());
   }
 
@@ -191,15 +210,16 @@ bool same_file(const std::string& left, const std::string& right) noexcept {
          one.st_ino == two.st_ino;
 }
 
-Status search(Loaded& self, const std::string& explicit_path) {
+Status search(Loaded& self, const std::string& explicit_path, const std::string& suggested) {
   if (!explicit_path.empty()) return load(self, explicit_path);
-  const char* variable = std::getenv(kEnvironmentVariable);
+  const char* variable = std::getenv(kOrtLibraryVariable);
   const bool variable_set = variable != nullptr && *variable != '\0';
   if (variable_set) {
     Status status = load(self, variable);
-    if (!status.is_ok()) status.message += std::string(" (named by ") + kEnvironmentVariable + ")";
+    if (!status.is_ok()) status.message += std::string(" (named by ") + kOrtLibraryVariable + ")";
     return status;
   }
+  if (!suggested.empty()) return load(self, suggested);
   if (!self.hint.empty() && exists(self.hint)) return load(self, self.hint);
 
   Status system = load(self, kSystemName);
@@ -209,7 +229,7 @@ Status search(Loaded& self, const std::string& explicit_path) {
   return Status::error(Code::kEngineNotFound,
                        "ONNX Runtime was not found. Looked in: the option engineLibrary (not given), the environment "
                        "variable " +
-                           std::string(kEnvironmentVariable) + " (not set), the npm package (" + package_place +
+                           std::string(kOrtLibraryVariable) + " (not set), the npm package (" + package_place +
                            "), the system (" + kSystemName + " cannot be loaded). " + install_advice());
 }
 
@@ -223,10 +243,10 @@ void set_ort_library_hint(std::string path) {
   self.hint = std::move(path);
 }
 
-Status load_ort_library(const std::string& explicit_path) {
+Status load_ort_library(const std::string& explicit_path, const std::string& suggested) {
   Loaded& self = loaded();
   const std::lock_guard lock(self.mutex);
-  if (self.library.path.empty()) return search(self, explicit_path);
+  if (self.library.path.empty()) return search(self, explicit_path, suggested);
   if (!explicit_path.empty() && !same_file(explicit_path, self.library.path)) {
     return Status::error(Code::kConfigInvalid, "The option engineLibrary names " + explicit_path +
                                                    ", but this process already uses ONNX Runtime " +
@@ -243,14 +263,7 @@ OrtLibrary loaded_ort_library() {
 }
 
 Status check_ort_version(const std::string& version, const std::string& path) {
-  int major = -1;
-  int minor = -1;
-  const char* end = version.data() + version.size();
-  const auto [after_major, major_error] = std::from_chars(version.data(), end, major);
-  if (major_error == std::errc() && after_major != end && *after_major == '.') {
-    std::from_chars(after_major + 1, end, minor);
-  }
-  if (major == 1 && minor >= kOrtMinimumMinor) return Status::ok();
+  if (has_minor(version, kOrtMinimumMinor)) return Status::ok();
   return Status::error(Code::kEngineVersion, "The library " + path + " is ONNX Runtime " +
                                                  (version.empty() ? "of an unknown version" : version) +
                                                  "; subten needs 1." + std::to_string(kOrtMinimumMinor) +

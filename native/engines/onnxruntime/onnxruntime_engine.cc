@@ -9,6 +9,7 @@
 #include "engines/onnxruntime/execute.h"
 #include "engines/onnxruntime/graph_model.h"
 #include "engines/onnxruntime/library.h"
+#include "engines/onnxruntime/openvino_provider.h"
 #include "engines/onnxruntime/session.h"
 
 namespace subten {
@@ -52,14 +53,22 @@ class OnnxRuntimeEngine final : public Engine {
       return out_of_memory("load ONNX Runtime");
     }
   }
+  Status ensure_loaded_for(const EngineOptions& options) override {
+    if (find_setting(options, "openvino_only").empty()) return ensure_loaded(options.library_path);
+    try {
+      return load_openvino_library(options);
+    } catch (const std::bad_alloc&) {
+      return out_of_memory("load ONNX Runtime");
+    }
+  }
   std::string version() const override { return loaded_ort_library().version; }
   std::string library() const override { return loaded_ort_library().path; }
-  bool loads_libraries() const noexcept override { return cuda_was_used(); }
-  // Threads of CUDA's libraries and of models on the device live on, and would meet what exit handlers take down.
-  bool stop_at_exit(bool /*idle*/) noexcept override { return !cuda_was_used(); }
+  bool loads_libraries() const noexcept override { return cuda_was_used() || openvino_was_used(); }
+  // Threads of CUDA's and OpenVINO's libraries live on, and would meet what exit handlers take down.
+  bool stop_at_exit(bool /*idle*/) noexcept override { return !cuda_was_used() && !openvino_was_used(); }
   Status open(const EngineOptions& options, std::unique_ptr<EngineModel>* out) override {
     try {
-      if (Status status = load_ort_library(options.library_path); !status.is_ok()) return status;
+      if (Status status = ensure_loaded_for(options); !status.is_ok()) return status;
       std::unique_ptr<OrtModelState> state;
       if (Status status = open_ort_model(options, &state); !status.is_ok()) return status;
       if (Status status = GraphModel::open(options, &state, out); !status.is_ok() || *out) return status;

@@ -11,8 +11,11 @@
 
 namespace subten {
 
-// The version of the table asked for. It equals the minor version of the oldest library that has it.
-inline constexpr uint32_t kOrtApiVersion = 30;
+// The versions of the table that are asked for, the first that the library has. A version is the minor version of the
+// library that brought it. No function declared below is younger than the oldest: the table's size is checked.
+inline constexpr uint32_t kOrtApiVersions[] = {30, 24};
+inline constexpr uint32_t kOldestOrtApi = 24;
+inline constexpr size_t kOldestOrtApiFunctions = 415;
 
 // Opaque to us; made and released by the library.
 struct OrtEnv;
@@ -214,7 +217,11 @@ struct OrtApi {
                                           size_t count);
   void* gap_207[1];
   void (*ReleaseCUDAProviderOptions)(OrtCudaOptions*);
-  void* gap_209[43];
+  void* gap_209[7];
+  // Providers by name that are built as libraries of their own, with options by their own names.
+  OrtStatus* (*SessionOptionsAppendExecutionProvider)(OrtSessionOptions*, const char* provider, const char* const* keys,
+                                                      const char* const* values, size_t count);
+  void* gap_217[35];
   // Makes element `index` of a string tensor `bytes` long; the caller writes it. Unlike FillStringTensor it takes NULs.
   OrtStatus* (*GetResizedStringTensorElementBuffer)(OrtValue*, size_t index, size_t bytes, char** buffer);
   void* gap_253[137];
@@ -240,6 +247,8 @@ struct OrtApiBase {
 };
 // NOLINTEND(readability-identifier-naming)
 using OrtGetApiBaseFunction = const OrtApiBase* (*)();
+
+static_assert(sizeof(OrtApi) <= kOldestOrtApiFunctions * sizeof(void*), "younger than the oldest library we take");
 
 #define SUBTEN_ORT_POSITION(function, position) \
   static_assert(offsetof(OrtApi, function) == (position) * sizeof(void*), #function)
@@ -325,6 +334,7 @@ SUBTEN_ORT_POSITION(SessionOptionsAppendExecutionProvider_CUDA_V2, 204);
 SUBTEN_ORT_POSITION(CreateCUDAProviderOptions, 205);
 SUBTEN_ORT_POSITION(UpdateCUDAProviderOptions, 206);
 SUBTEN_ORT_POSITION(ReleaseCUDAProviderOptions, 208);
+SUBTEN_ORT_POSITION(SessionOptionsAppendExecutionProvider, 216);
 SUBTEN_ORT_POSITION(GetResizedStringTensorElementBuffer, 252);
 SUBTEN_ORT_POSITION(TensorTypeAndShape_HasShape, 390);
 SUBTEN_ORT_POSITION(Session_GetEpGraphAssignmentInfo, 407);

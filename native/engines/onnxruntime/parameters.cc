@@ -80,6 +80,22 @@ void read_cuda_settings(const EngineOptions& options, CudaSettings* out) {
   out->graph_lanes = static_cast<uint32_t>(lanes);
 }
 
+void read_openvino_settings(const EngineOptions& options, OpenVinoSettings* out) {
+  constexpr std::string_view kProviderOption = "openvino.";
+  for (const auto& [name, value] : options.settings) {
+    if (name == "openvino_only") {
+      out->used = true;
+      out->cpu_nodes = value != "1";
+    } else if (name == "openvino_precision") {
+      out->precision = value;
+    } else if (name == "openvino_threads") {
+      parse_integer(value, 0, kMaxThreads, &out->threads);
+    } else if (name.starts_with(kProviderOption)) {
+      out->options.emplace_back(name.substr(kProviderOption.size()), value);
+    }
+  }
+}
+
 constexpr const char* kThreadsLegal = "an integer from 0 to 1024 (0 = the default)";
 constexpr const char* kSwitchLegal = "0 or 1";
 constexpr const char* kLevelLegal =
@@ -117,6 +133,9 @@ const char* apply(std::string_view name, const std::string& value, OrtParameters
 
 Status parse_ort_parameters(const EngineOptions& options, OrtParameters* out) {
   read_cuda_settings(options, &out->cuda);
+  read_openvino_settings(options, &out->openvino);
+  // OpenVINO is to see the model as it was made: quantised operators that ONNX Runtime has fused are foreign to it.
+  if (out->openvino.used) out->optimization_level = OrtOptimizationLevel::kDisable;
   for (const auto& [name, value] : options.parameters) {
     if (const char* legal = apply(name, value, out); legal != nullptr) {
       return Status::error(Code::kConfigInvalid,

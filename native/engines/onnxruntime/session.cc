@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "engines/cuda/device.h"
@@ -17,6 +19,8 @@
 #include "engines/onnxruntime/environment.h"
 #include "engines/onnxruntime/model_file.h"
 #include "engines/onnxruntime/model_metadata.h"
+#include "engines/onnxruntime/node_assignment.h"
+#include "engines/onnxruntime/openvino_provider.h"
 #include "engines/onnxruntime/ort_error.h"
 #include "engines/onnxruntime/thread_trial.h"
 
@@ -76,6 +80,9 @@ Status set_options(const OrtParameters& parameters, OrtSessionOptions* options) 
   if (parameters.cuda.used()) {
     if (Status status = use_cuda(parameters.cuda, options); !status.is_ok()) return status;
   }
+  if (parameters.openvino.used) {
+    if (Status status = use_openvino(parameters.openvino, options); !status.is_ok()) return status;
+  }
   if (Status status = set_threads(parameters, options); !status.is_ok()) return status;
   if (OrtError error(ort().SetSessionExecutionMode(options, parameters.execution_mode)); error) {
     return option_error("execution_mode", error);
@@ -126,6 +133,31 @@ std::string logged_cause(uint64_t mark, std::string_view message) {
   return {};
 }
 
+Status create_session(const std::string& path, const OrtParameters& parameters, OrtOwned<OrtSession>* out);
+
+// Why a session that OpenVINO was to compute failed, where that is OpenVINO's doing; else ok.
+Status openvino_error(const std::string& path, const OrtParameters& parameters, std::string_view message) {
+  if (message.find("fallback to CPU EP") == std::string_view::npos) {
+    if (message.find("openvino") == std::string_view::npos) return Status::ok();
+    const auto says = [&](std::string_view part) { return message.find(part) != std::string_view::npos; };
+    const Code code = says("is not registered")                                    ? Code::kNotSupported
+                      : says("Unsupported property") || says("t create directory") ? Code::kConfigInvalid
+                                                                                   : Code::kModelInvalid;
+    return Status::error(code, "OpenVINO cannot compile the model file " + path + ": " + openvino_cause(message));
+  }
+  OrtParameters with_cpu = parameters;
+  with_cpu.openvino.cpu_nodes = true;
+  OrtOwned<OrtSession> session;
+  std::string nodes;
+  if (create_session(path, with_cpu, &session).is_ok()) nodes = where_nodes_run(session.get());
+  return Status::error(
+      Code::kNotSupported,
+      "OpenVINO does not compute all operators of the model file " + path +
+          ". List the CPU too to run those in ONNX Runtime: executionProviders: [{ name: 'openvino' }, "
+          "'cpu']." +
+          (nodes.empty() ? "" : " (They would run so: " + nodes + ")"));
+}
+
 Status create_session(const std::string& path, const OrtParameters& parameters, OrtOwned<OrtSession>* out) {
   OrtSessionOptions* raw_options = nullptr;
   if (OrtError error(ort().CreateSessionOptions(&raw_options)); error) return option_error("session options", error);
@@ -139,6 +171,9 @@ Status create_session(const std::string& path, const OrtParameters& parameters, 
       return unsupported_type(tensor->output ? Role::kOutput : Role::kInput, tensor->name, tensor->type);
     }
     const std::string message = error.message();
+    if (parameters.openvino.used) {
+      if (Status status = openvino_error(path, parameters, error.raw()); !status.is_ok()) return status;
+    }
     return Status::error(Code::kModelInvalid, "ONNX Runtime cannot load the model file " + path + ": " + message +
                                                   logged_cause(mark, message));
   }
@@ -339,14 +374,43 @@ Status describe_device(OrtModelState* model) {
   return Status::ok();
 }
 
+// What runs where. Sizes that batches may have are run at load, since OpenVINO makes kernels for each at its first run,
+// and a request would wait for them; on every stream, which have kernels of their own.
+void prepare_openvino(const EngineOptions& options, OrtModelState* model) {
+  constexpr int64_t kBudgetNs = 5'000'000'000;
+  const OpenVinoSettings& settings = model->parameters.openvino;
+  auto& metadata = model->spec.metadata;
+  metadata.emplace_back("device", describe(settings));
+  if (std::string nodes = where_nodes_run(model->session.get()); !nodes.empty()) {
+    metadata.emplace_back("nodes", std::move(nodes));
+  }
+  const auto run = [&] { return run_sizes(*model, options.max_batch_size, kBudgetNs); };
+  std::vector<std::thread> others;
+  try {
+    for (int stream = 1; stream < settings.streams(); ++stream) others.emplace_back(run);
+  } catch (const std::system_error&) {
+    // No thread: the other streams are prepared by requests.
+  }
+  const uint32_t rows = run();
+  for (std::thread& other : others) other.join();
+  std::string sizes;
+  if (rows == 0) {
+    sizes = "prepared by their first run; max_batch_size, and inputs of fixed shape, prepare them at load";
+  } else if (options.max_batch_size > 0) {
+    sizes = "1 to " + std::to_string(rows) + " prepared at load";
+    if (rows < static_cast<uint32_t>(options.max_batch_size)) sizes += "; larger ones by their first run";
+  }
+  if (!sizes.empty()) metadata.emplace_back("batch sizes", std::move(sizes));
+}
+
 // Gives a small model a thread of its own in place of the shared pool, if the pool does not make it faster.
 void choose_threads(const EngineOptions& options, OrtModelState* model) {
   constexpr int64_t kSmallNs = 1'000'000;
   constexpr off_t kSmallFile = 64 << 20;
   const int threads = ort_compute_threads();
   struct stat file {};
-  if (model->parameters.own_threads() || model->parameters.cuda.used() || threads < 2 ||
-      stat(options.model_path.c_str(), &file) != 0 || file.st_size > kSmallFile) {
+  if (model->parameters.own_threads() || model->parameters.cuda.used() || model->parameters.openvino.used ||
+      threads < 2 || stat(options.model_path.c_str(), &file) != 0 || file.st_size > kSmallFile) {
     return;
   }
   const TrialTimes pool = time_runs(*model, options.max_batch_size, kSmallNs);
@@ -383,20 +447,31 @@ Status create_ort_session(const std::string& path, const OrtParameters& paramete
   return create_session(path, parameters, out);
 }
 
+namespace {
+
+Status open_model(const EngineOptions& options, OrtModelState* model) {
+  if (Status status = create_session(options.model_path, model->parameters, &model->session); !status.is_ok()) {
+    return status;
+  }
+  if (Status status = describe_model(options, model); !status.is_ok()) return status;
+  if (model->parameters.cuda.used()) {
+    if (Status status = describe_device(model); !status.is_ok()) return status;
+    // Some of CUDA's libraries are loaded by the first run only.
+    time_runs(*model, options.max_batch_size, 1);
+  }
+  if (model->parameters.openvino.used) prepare_openvino(options, model);
+  choose_threads(options, model);
+  return Status::ok();
+}
+
+}  // namespace
+
 Status open_ort_model(const EngineOptions& options, std::unique_ptr<OrtModelState>* out) {
   auto model = std::make_unique<OrtModelState>();
   if (Status status = parse_ort_parameters(options, &model->parameters); !status.is_ok()) return status;
   if (Status status = check_file(options.model_path); !status.is_ok()) return status;
-  if (Status status = create_session(options.model_path, model->parameters, &model->session); !status.is_ok()) {
-    return status;
-  }
-  if (Status status = describe_model(options, model.get()); !status.is_ok()) return status;
-  if (model->parameters.cuda.used()) {
-    if (Status status = describe_device(model.get()); !status.is_ok()) return status;
-  }
-  // Some of CUDA's libraries are loaded by the first run only.
-  if (model->parameters.cuda.used()) time_runs(*model, options.max_batch_size, 1);
-  choose_threads(options, model.get());
+  const auto open = [&] { return open_model(options, model.get()); };
+  if (Status status = model->parameters.openvino.used ? on_quiet_thread(open) : open(); !status.is_ok()) return status;
   *out = std::move(model);
   return Status::ok();
 }

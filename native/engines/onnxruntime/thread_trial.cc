@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 
@@ -20,6 +21,7 @@ constexpr int kRuns = 15;
 constexpr int64_t kLargestNs = 20'000'000;  // a largest batch above this is not repeated
 constexpr auto kPatience = std::chrono::milliseconds(250);
 constexpr uint64_t kMostBytes = 16 << 20;
+constexpr uint64_t kMostPreparedBytes = 256 << 20;
 
 // Ends runs that go on for too long: a model may loop until its input says that it is done.
 class Watchdog {
@@ -47,8 +49,8 @@ class Watchdog {
 };
 
 // Zeros for every required input of `rows` rows; false when their size is not known.
-bool make_inputs(const OrtModelState& model, bool batches, int64_t rows, std::vector<std::byte>* memory,
-                 std::vector<OrtOwned<OrtValue>>* values) {
+bool make_inputs(const OrtModelState& model, bool batches, int64_t rows, uint64_t most_bytes,
+                 std::vector<std::byte>* memory, std::vector<OrtOwned<OrtValue>>* values) {
   std::vector<Shape> shapes;
   std::vector<uint64_t> sizes;
   uint64_t total = 0;
@@ -63,7 +65,7 @@ bool make_inputs(const OrtModelState& model, bool batches, int64_t rows, std::ve
     sizes.push_back(elements * element_size(spec.type));
     shapes.push_back(shape);
     total += sizes.back() + 64;
-    if (total > kMostBytes) return false;
+    if (total > most_bytes) return false;
   }
   memory->assign(total, std::byte{0});
   uint64_t at = 0;
@@ -92,7 +94,7 @@ class Trial {
   int64_t time(bool batches, int64_t rows, int64_t most_ns) {
     std::vector<std::byte> memory;
     std::vector<OrtOwned<OrtValue>> values;
-    if (!make_inputs(model_, batches, rows, &memory, &values) || run(values) == 0) return 0;
+    if (!make_inputs(model_, batches, rows, kMostBytes, &memory, &values) || run(values) == 0) return 0;
     std::vector<int64_t> times = {run(values)};
     if (times[0] == 0 || times[0] > most_ns) return times[0];
     for (int i = 1; i < kRuns; ++i) {
@@ -101,6 +103,13 @@ class Trial {
     }
     std::nth_element(times.begin(), times.begin() + kRuns / 2, times.end());
     return times[kRuns / 2];
+  }
+
+  // False when it cannot be run.
+  bool once(bool batches, int64_t rows) {
+    std::vector<std::byte> memory;
+    std::vector<OrtOwned<OrtValue>> values;
+    return make_inputs(model_, batches, rows, kMostPreparedBytes, &memory, &values) && run(values) > 0;
   }
 
  private:
@@ -143,6 +152,21 @@ TrialTimes time_runs(const OrtModelState& model, int32_t max_batch_size, int64_t
   return times;
 } catch (const std::system_error&) {
   return {};  // no thread for the watchdog: the model loads without a trial
+}
+
+uint32_t run_sizes(const OrtModelState& model, int32_t max_batch_size, int64_t budget_ns) noexcept try {
+  OrtRunOptions* raw = nullptr;
+  if (OrtError error(ort().CreateRunOptions(&raw)); error) return 0;
+  const OrtOwned<OrtRunOptions> options(raw);
+  Trial trial(model, options.get());
+  const bool batches = max_batch_size > 0;
+  const auto most = static_cast<uint32_t>(std::max(max_batch_size, 1));
+  const int64_t end = monotonic_ns() + budget_ns;
+  uint32_t rows = 0;
+  while (rows < most && monotonic_ns() < end && trial.once(batches, rows + 1)) ++rows;
+  return rows;
+} catch (const std::bad_alloc&) {
+  return 0;
 }
 
 }  // namespace subten

@@ -25,4 +25,8 @@ bool pool_pays(const TrialTimes& pool, const TrialTimes& alone, int threads) noe
 // or strings, that fails on zeros, or for which `worth_it_ns` passes before one row is done.
 TrialTimes time_runs(const OrtModelState& model, int32_t max_batch_size, int64_t worth_it_ns);
 
+// Runs `model` on zeros with 1, 2, 3, … rows up to `max_batch_size`, until `budget_ns` are spent. Returns the last
+// number that ran; 0 for a model that has inputs of unknown size or strings, or that fails on zeros. Thread safe.
+uint32_t run_sizes(const OrtModelState& model, int32_t max_batch_size, int64_t budget_ns) noexcept;
+
 }  // namespace subten

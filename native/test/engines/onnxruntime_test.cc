@@ -292,13 +292,13 @@ TEST(OnnxRuntimeLibrary, AnotherLibraryIsNotTakenForIt) {
 }
 
 TEST(OnnxRuntimeLibrary, VersionsBelowTheMinimumAreNamed) {
-  for (const char* version : {"1.29.9", "1.17.0", "0.99.0", "2.0.0", "", "one", "1", "1."}) {
+  for (const char* version : {"1.23.9", "1.17.0", "0.99.0", "2.0.0", "", "one", "1", "1."}) {
     const Status status = check_ort_version(version, "/lib/x.so");
     EXPECT_CODE(kEngineVersion, status);
-    EXPECT_SAYS(status, "1.30");
+    EXPECT_SAYS(status, "1.24");
     EXPECT_SAYS(status, version);
   }
-  for (const char* version : {"1.30.0", "1.31.1", "1.100.0", "1.30.0-dev"}) {
+  for (const char* version : {"1.24.0", "1.30.0", "1.31.1", "1.100.0", "1.24.1-dev"}) {
     EXPECT_TRUE(check_ort_version(version, "/lib/x.so").is_ok()) << version;
   }
 }

@@ -76,8 +76,8 @@ describe('executionProviders', () => {
   it.each([
     [{ executionProviders: [] }, /must be a list/],
     [{ executionProviders: 'cuda' }, /must be a list/],
-    [{ executionProviders: ['gpu'] }, /must be 'cuda' or 'cpu', not "gpu"/],
-    [{ executionProviders: [null] }, /must be 'cuda' or 'cpu'/],
+    [{ executionProviders: ['gpu'] }, /must be 'cuda', 'openvino' or 'cpu', not "gpu"/],
+    [{ executionProviders: [null] }, /must be 'cuda', 'openvino' or 'cpu'/],
     [{ executionProviders: ['cuda', 'cuda'] }, /listed twice/],
     [{ executionProviders: ['cpu', 'cuda'] }, /'cuda' must come first/],
     [{ executionProviders: [{ name: 'cuda', device: 0 }] }, /\[0\]\.device: is no option/],
@@ -99,6 +99,88 @@ describe('executionProviders', () => {
 
   it('refuses it for the models of other engines', () => {
     expect(refused({ executionProviders: ['cuda'] }, 'triton')).toMatchObject({ code: 'CONFIG_INVALID' })
+  })
+})
+
+describe("executionProviders with 'openvino'", () => {
+  const openvino = (provider: object, ...more: string[]): LoadOptions =>
+    ({ executionProviders: [{ name: 'openvino', ...provider }, ...more] }) as LoadOptions
+
+  it('makes an operator that OpenVINO lacks an error, unless the CPU is listed too', () => {
+    expect(settingsOf({ executionProviders: ['openvino'] }).openvino_only).toBe('1')
+    expect(settingsOf(openvino({}, 'cpu')).openvino_only).toBe('0')
+    expect(plan({ executionProviders: ['openvino'] })?.cudaDevice).toBeUndefined()
+  })
+
+  it('passes the options of the provider by its own names, a stream for each instance', () => {
+    const given = {
+      threads: 3,
+      precision: 'bf16',
+      cacheDirectory: '/c',
+      providerOptions: { enable_qdq_optimizer: true },
+    }
+    const settings = settingsOf(openvino(given), config({ count: 2 }))
+    delete settings.openvino_library // where it is installed
+    expect(settings).toEqual({
+      openvino_only: '1',
+      openvino_precision: 'bf16',
+      openvino_threads: '3',
+      'openvino.device_type': 'CPU',
+      'openvino.num_streams': '2',
+      'openvino.cache_dir': '/c',
+      'openvino.load_config': '{"CPU":{"ENABLE_CPU_PINNING":"NO","INFERENCE_PRECISION_HINT":"bf16"}}',
+      'openvino.enable_qdq_optimizer': 'True',
+    })
+    expect(settingsOf(openvino({ streams: 4 }))['openvino.num_streams']).toBe('4')
+    expect(settingsOf(openvino({}))['openvino.precision']).toBe('FP32')
+  })
+
+  it.each([
+    [openvino({ deviceId: 0 }), /deviceId: is no option; they are name, device/],
+    [openvino({ device: 'TPU' }), /must be a device of OpenVINO's/],
+    [openvino({ precision: 'int8' }), /must be one of fp32, accuracy, bf16, fp16, not "int8"/],
+    [openvino({ precision: 'toString' }), /must be one of/],
+    [openvino({ precision: 'bf16', device: 'GPU.1' }), /is for the device 'CPU'/],
+    [openvino({ threads: 0 }), /threads: must be a whole number from 1/],
+    [openvino({ streams: 1.5 }), /streams: must be a whole number from 1/],
+    [openvino({ cacheDirectory: '' }), /cacheDirectory: must be a path/],
+    [openvino({ libraryPath: 7 }), /libraryPath: must be a path/],
+    [openvino({ providerOptions: { num_streams: 2 } }), /num_streams: is set by streams/],
+    [openvino({ providerOptions: { cache: [] } }), /must be a string, a number or a boolean/],
+    [
+      openvino({ precision: 'bf16', providerOptions: { load_config: '{}' } }),
+      /load_config: takes the place of precision/,
+    ],
+    [{ ...openvino({ libraryPath: '/x' }), engineLibrary: '/y' }, /name the same thing/],
+    [{ executionProviders: ['openvino', 'cuda'] }, /takes one of 'cuda' and 'openvino'/],
+    [{ executionProviders: ['cpu', 'openvino'] }, /'openvino' must come first/],
+  ])('refuses %j', (options, message) => {
+    const { code, message: text } = refused(options)
+    expect(code).toBe('CONFIG_INVALID')
+    expect(text).toMatch(message)
+  })
+
+  it('is what a cpu_execution_accelerator of config.pbtxt says, with the CPU for what OpenVINO lacks', () => {
+    const accelerated = {
+      ...config({ count: 2 }),
+      optimization: {
+        execution_accelerators: {
+          cpu_execution_accelerator: [{ name: 'openvino', parameters: { threads: '2', precision: 'accuracy' } }],
+        },
+      },
+    } as unknown as ModelConfig
+    expect(settingsOf({}, accelerated)).toMatchObject({
+      openvino_only: '0',
+      openvino_threads: '2',
+      'openvino.num_streams': '2',
+      'openvino.precision': 'ACCURACY',
+    })
+    expect(plan({ executionProviders: ['cpu'] }, accelerated)).toBeUndefined()
+    expect(devicePlan({}, accelerated, 'triton')).toBeUndefined()
+  })
+
+  it('says where there is no library at libraryPath', () => {
+    expect(refused(openvino({ libraryPath: '/nowhere' }))).toMatchObject({ code: 'ENGINE_NOT_FOUND' })
   })
 })
 

@@ -1,0 +1,37 @@
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { installed } from '../runtime/addon-file.js'
+import { cacheDirectory } from './latency-file.js'
+import release from './openvino-release.json' with { type: 'json' }
+
+export { release }
+
+/** What the installer leaves in a folder that is whole: the hash of the wheel. */
+export const INSTALLED_NOTE = 'installed'
+const PROVIDER = 'libonnxruntime_providers_openvino.so'
+
+/** The folders that `subten providers install openvino` may have filled; it fills the first. */
+export function openvinoFolders(env = process.env): string[] {
+  const { root } = installed()
+  const isCheckout = root !== undefined && existsSync(join(root, 'scripts', 'build.mjs'))
+  const cache = cacheDirectory(undefined, env)
+  const bases = [...(isCheckout ? [join(root, '.cache')] : []), ...(cache === undefined ? [] : [cache])]
+  return bases.map((base) => join(base, 'openvino', release.version))
+}
+
+/** The ONNX Runtime with OpenVINO's provider that was installed, where there is one. */
+export function installedOpenvino(folders = openvinoFolders()): string | undefined {
+  const folder = folders.find((each) => existsSync(join(each, INSTALLED_NOTE)) && existsSync(join(each, PROVIDER)))
+  return folder === undefined ? undefined : join(folder, release.library)
+}
+
+/** The library that `path` names: the file, or the one in the folder. Undefined where there is none. */
+export function libraryAt(path: string): string | undefined {
+  const place = resolve(path)
+  if (!existsSync(place)) return undefined
+  if (!statSync(place).isDirectory()) return place
+  const name = readdirSync(place)
+    .sort()
+    .find((each) => /^lib(?:subten_)?onnxruntime\.so(\.|$)/.test(each))
+  return name === undefined ? undefined : join(place, name)
+}

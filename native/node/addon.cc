@@ -128,8 +128,8 @@ Napi::Value layout(const Napi::CallbackInfo& info) {
   return object;
 }
 
-// ONNX Runtime 1.30 and newer keep usage telemetry on Linux: they write session files into TMPDIR and would send them. A
-// service's process does not do that unasked; a variable that is set already stays as it is. Set here, when the first
+// ONNX Runtime 1.30 and newer keep usage telemetry on Linux: they write session files into TMPDIR and would send them.
+// A service's process does not do that unasked; a variable that is set already stays as it is. Set here, when the first
 // environment loads the addon, and not where the library is loaded: other threads read the environment by then.
 void keep_quiet() {
   static std::once_flag once;

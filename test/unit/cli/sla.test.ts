@@ -29,9 +29,9 @@ it('sla validate fails with the line, the field and what to do', async () => {
   const several = await subten(['sla', 'validate', bad('several')])
   expect(several.code).toBe(1)
   expect(several.err.split('\n')).toHaveLength(5)
-  expect(await subten(['sla', 'validate', bad('timeslices')])).toMatchObject({
+  expect(await subten(['sla', 'validate', bad('composite')])).toMatchObject({
     code: 1,
-    err: expect.stringMatching(/^NOT_SUPPORTED: .*budgetingMethod/),
+    err: expect.stringMatching(/^NOT_SUPPORTED: .*objectives/),
   })
   expect(await subten(['sla', 'validate', 'absent.yaml'])).toMatchObject({
     code: 1,

@@ -58,7 +58,7 @@ main(async () => {
   }
 })
 
-/** `subten quantize`, as its JSON, cut down to what is shown. */
+/** `subten quantize`, as its JSON, cut down to what is shown. `data`: null where the model has no held-out data. */
 async function quantised(model, out, name, flags, data = HELDOUT, calibration = CALIBRATION) {
   const args = [at('dist', 'cli.js'), 'quantize', model, '--calibration', calibration, '--out', out, '--name', name]
   if (data) args.push('--data', data)
@@ -103,7 +103,7 @@ async function measureSpeeds(work, writeNpz) {
   await writeNpz(mlp, {
     input: { datatype: 'FP32', shape: [256, 64], data: Float32Array.from({ length: 256 * 64 }, () => Math.random()) },
   })
-  await quantised(at('models', 'mlp'), work, 'mlp_int8', [], undefined, mlp)
+  await quantised(at('models', 'mlp'), work, 'mlp_int8', [], null, mlp)
   pairs.unshift(['mlp, 64 → 64 → 8', at('models', 'mlp'), join(work, 'mlp_int8')])
   const resnet = at('.cache', 'models', 'resnet50')
   if (existsSync(resnet)) pairs.push(['ResNet-50, 224 × 224 (random weights)', resnet, `${resnet}_int8`])

@@ -2,10 +2,13 @@
 import { readFileSync } from 'node:fs'
 import sharp from 'sharp'
 import { load } from 'subten'
-import { fromSources } from './library.mjs'
+import { fromSources } from '../scripts/sources.mjs'
 import { meanModel } from './mean-model.mjs'
 import { interleave, millis, newHistogram, paired, quantiles, rounds } from './measure.mjs'
 import { number, ratioLine } from './report.mjs'
+
+/** The pictures of the tests: smooth, with some noise; the same every time. */
+const { photo } = await fromSources('test/unit/image/pictures.ts')
 
 const SIDE = 224
 const MEAN = [0.485, 0.456, 0.406]
@@ -190,14 +193,4 @@ async function manyAtOnce(model) {
     const rates = found[JSON.stringify(each)].sort((a, b) => a - b)
     return { ...each, rate: rates[rates.length >> 1], rates }
   })
-}
-
-async function photo(width, height) {
-  const [w, h] = [Math.ceil(width / 32), Math.ceil(height / 32)]
-  const noise = Uint8Array.from({ length: w * h * 3 }, (_, i) => Math.imul(i + 1, 2654435761) >>> 24)
-  const data = await sharp(noise, { raw: { width: w, height: h, channels: 3 } })
-    .resize(width, height, { fit: 'fill', kernel: 'cubic' })
-    .raw()
-    .toBuffer()
-  return sharp(data, { raw: { width, height, channels: 3 } })
 }

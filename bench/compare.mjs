@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { fromSources } from '../scripts/sources.mjs'
 import { at } from '../scripts/step.mjs'
-import { fromSources } from './library.mjs'
 import { isQuick, median } from './measure.mjs'
 import { number } from './report.mjs'
 

@@ -3,9 +3,9 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { fromSources } from '../scripts/sources.mjs'
 import { at } from '../scripts/step.mjs'
 import { folderOf, RESNET_NOTE } from './contenders.mjs'
-import { fromSources } from './library.mjs'
 import { interleave, isQuick, median, newHistogram, paired, quantiles, rounds } from './measure.mjs'
 import { ratioLine } from './report.mjs'
 

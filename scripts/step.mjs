@@ -102,10 +102,12 @@ export function stamp(name, hash) {
   writeFileSync(stampFile(name), hash)
 }
 
-/** Holds a lock over `work`, so that `npm start` and `npm test` side by side do not build into the same folder. */
-export async function locked(work) {
-  const lock = at('.cache', 'lock')
-  mkdirSync(at('.cache'), { recursive: true })
+/**
+ * Holds a lock over `work`, a file that names its process: by default the one of builds, so that `npm start` and `npm test`
+ * side by side do not build into the same folder. A lock whose owner is gone is taken over.
+ */
+export async function locked(work, { lock = at('.cache', 'lock'), other = 'another build of this checkout' } = {}) {
+  mkdirSync(dirname(lock), { recursive: true })
   for (let waited = false; ; waited = true) {
     try {
       writeFileSync(lock, String(process.pid), { flag: 'wx' })
@@ -117,7 +119,7 @@ export async function locked(work) {
       rmSync(lock, { force: true })
       continue
     }
-    if (!waited) say('waiting for another build of this checkout')
+    if (!waited) say(`waiting for ${other}`)
     await new Promise((next) => setTimeout(next, 200))
   }
   const release = () => rmSync(lock, { force: true })

@@ -1,8 +1,7 @@
 // npm run study:batching: simulates the batching policies under many loads and writes docs/figures/batching/*.json and
 // *.svg, and the tables in docs/batching.md. The same seeds give the same files. Needs the built addon. About a minute.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
+import { fromSources } from './sources.mjs'
 import { at, main, say } from './step.mjs'
 
 const MS = 1e6
@@ -46,21 +45,7 @@ const SCENES = {
 let simulate, together, linePlot
 
 async function load() {
-  const out = at('build', 'study-batching.mjs')
-  await build({
-    stdin: {
-      contents: "export * from './src/cli/simulation.ts'\nexport * from './src/cli/line-plot.ts'",
-      resolveDir: at('.'),
-      loader: 'ts',
-    },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    outfile: out,
-    logLevel: 'warning',
-  })
-  ;({ simulate, together, linePlot } = await import(pathToFileURL(out).href))
+  ;({ simulate, together, linePlot } = await fromSources('src/cli/simulation.ts', 'src/cli/line-plot.ts'))
 }
 
 async function run(scene, { load, kind = 'poisson', policy = 'slo', delayMs = 0, maxQueue, probe = 0, ...more }) {

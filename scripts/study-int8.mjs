@@ -5,9 +5,8 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
 import { load } from 'subten'
+import { fromSources } from './sources.mjs'
 import { at, main, run, StepError, say } from './step.mjs'
 
 const HELDOUT = at('.cache', 'vision', 'heldout')
@@ -36,14 +35,19 @@ main(async () => {
   await run(process.execPath, [at('scripts', 'vision', 'data.mjs')])
   const work = mkdtempSync(join(tmpdir(), 'subten-int8-'))
   try {
-    const { linePlot, writeNpz, toolsPython } = await internals()
+    const { linePlot, writeNpz, openDataset, toolsPython } = await fromSources(
+      'src/cli/line-plot.ts',
+      'src/data/npz.ts',
+      'src/data/dataset.ts',
+      'src/quantize/tools-python.ts',
+    )
     const ways = []
     for (const [title, flags] of WAYS) {
       say(`models/vision, ${title}`)
       const name = `way_${ways.length}`
       ways.push({ title, ...(await quantised(at('models', 'vision'), work, name, flags)) })
     }
-    const tensors = JSON.parse(await weightsOf(toolsPython().executable, work, writeNpz))
+    const tensors = JSON.parse(await weightsOf(toolsPython().executable, work, { openDataset, writeNpz }))
     const speeds = await measureSpeeds(work, writeNpz)
     writeFileSync(join(FIGURES, 'study.json'), `${JSON.stringify({ ways, tensors, speeds }, null, 1)}\n`)
     writeFileSync(join(FIGURES, 'ranges.svg'), linePlot(rangesPlot(tensors.weights)))
@@ -82,9 +86,8 @@ function output(command, args) {
 }
 
 /** Ranges of weights and activations of the FP32 model, over held-out rows. */
-async function weightsOf(python, work, writeNpz) {
+async function weightsOf(python, work, { openDataset, writeNpz }) {
   const model = await load(at('models', 'vision'))
-  const { openDataset } = await internals()
   const rows = await (await openDataset(HELDOUT, model, { limit: 128 })).rows(0, 128)
   await model.close()
   const file = join(work, 'rows.npz')
@@ -256,26 +259,4 @@ function fill(tables) {
     text = `${text.slice(0, from + open.length)}\n\n${content}\n\n${text.slice(to)}`
   }
   writeFileSync(file, text)
-}
-
-let loaded
-async function internals() {
-  if (loaded) return loaded
-  const out = at('build', 'study-int8.mjs')
-  const files = ['cli/line-plot', 'data/npz', 'data/dataset', 'quantize/tools-python']
-  await build({
-    stdin: {
-      contents: files.map((file) => `export * from './src/${file}.ts'`).join('\n'),
-      resolveDir: at('.'),
-      loader: 'ts',
-    },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    outfile: out,
-    logLevel: 'warning',
-  })
-  loaded = await import(pathToFileURL(out).href)
-  return loaded
 }

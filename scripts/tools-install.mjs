@@ -7,7 +7,7 @@ import * as fs from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { at, contentHash, main, run, StepError, say } from './step.mjs'
+import { at, contentHash, locked, main, run, StepError, say } from './step.mjs'
 import { which } from './tools.mjs'
 
 const OLDEST = [3, 11]
@@ -27,19 +27,18 @@ export async function installTools({ force = false, python } = {}) {
     return place
   }
   say(`installing the Python tools with Python ${chosen.version} (${chosen.executable}) into ${place}`)
-  fs.mkdirSync(join(place, '..'), { recursive: true })
-  const unlock = await locked(`${place}.lock`)
-  try {
-    // A virtual environment knows its own path: it is made in its place, and is complete when the note is there.
-    fs.rmSync(place, { recursive: true, force: true })
-    await makeEnvironment(place, chosen)
-    fs.writeFileSync(note, wanted)
-  } catch (error) {
-    fs.rmSync(place, { recursive: true, force: true })
-    throw error
-  } finally {
-    unlock()
+  const install = async () => {
+    try {
+      // A virtual environment knows its own path: it is made in its place, and is complete when the note is there.
+      fs.rmSync(place, { recursive: true, force: true })
+      await makeEnvironment(place, chosen)
+      fs.writeFileSync(note, wanted)
+    } catch (error) {
+      fs.rmSync(place, { recursive: true, force: true })
+      throw error
+    }
   }
+  await locked(install, { lock: `${place}.lock`, other: 'another install' })
   say(`the Python tools are in ${place} (${megabytes(place)} MB)`)
   return place
 }
@@ -126,36 +125,6 @@ export function remedyFor(output) {
     return 'the package index cannot be reached, or has no wheel for this Python and platform. Check the network, or name an index to pip (PIP_INDEX_URL, PIP_FIND_LINKS)'
   }
   return 'pip says'
-}
-
-/** One install into a place at a time; a lock whose owner is gone is taken over. Returns what gives it back. */
-async function locked(file) {
-  for (let waited = false; ; waited = true) {
-    try {
-      fs.writeFileSync(file, String(process.pid), { flag: 'wx' })
-      const release = () => fs.rmSync(file, { force: true })
-      process.once('exit', release)
-      return release
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error
-    }
-    if (isStale(file)) fs.rmSync(file, { force: true })
-    else {
-      if (!waited) say('waiting for another install')
-      await new Promise((next) => setTimeout(next, 200))
-    }
-  }
-}
-
-function isStale(file) {
-  try {
-    const pid = Number(fs.readFileSync(file, 'utf8'))
-    if (!pid) return Date.now() - fs.statSync(file).mtimeMs > 1000
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return error.code === 'ESRCH' || error.code === 'ENOENT'
-  }
 }
 
 function megabytes(folder) {

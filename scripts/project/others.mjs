@@ -2,19 +2,18 @@
 // whose weights are random: its latency is right and its answers mean nothing.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
+import { fromSources } from '../sources.mjs'
 import { at, run, say } from '../step.mjs'
 
 export async function optimiseOthers(quick) {
   await optimise(
     'digits',
-    at('models', 'digits'),
+    join('models', 'digits'),
     ['--slo', 'p99=5ms', '--data', await digitsData()],
     quick ? '1m' : '4m',
   )
-  const resnet = at('.cache', 'models', 'resnet50')
-  if (!existsSync(resnet)) {
+  const resnet = join('.cache', 'models', 'resnet50')
+  if (!existsSync(at(resnet))) {
     say('no .cache/models/resnet50: make it with scripts/models/make_resnet50.py for its report')
     return
   }
@@ -31,22 +30,12 @@ async function optimise(name, model, flags, budget) {
   await run(process.execPath, [at('dist', 'cli.js'), ...args], { check: false })
 }
 
-/** The held-out digits as an .npz. */
+/** The held-out digits as an .npz; relative to the root, where `run` runs: the report names it, and is committed. */
 async function digitsData() {
-  const out = at('build', 'project-npz.mjs')
-  await build({
-    entryPoints: [at('src', 'data', 'npz.ts')],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    outfile: out,
-    logLevel: 'warning',
-  })
-  const { writeNpz } = await import(pathToFileURL(out).href)
+  const { writeNpz } = await fromSources('src/data/npz.ts')
   const { images, labels } = JSON.parse(readFileSync(at('test', 'data', 'digits-heldout.json'), 'utf8'))
-  const file = join(at('.cache'), 'digits-heldout.npz')
-  await writeNpz(file, {
+  const file = join('.cache', 'digits-heldout.npz')
+  await writeNpz(at(file), {
     image: { datatype: 'FP32', shape: [images.length, 1, 8, 8], data: Float32Array.from(images.flat(), (v) => v / 16) },
     labels: { datatype: 'INT32', shape: [labels.length], data: Int32Array.from(labels) },
   })

@@ -1,10 +1,7 @@
 // What `measureServing` found: a table in Markdown, the runs as a report of the load generator, JSON.
-import { readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
-import { at } from '../step.mjs'
+import { fromSources } from '../sources.mjs'
 import { middle, over } from './serving.mjs'
 import { BATCHING } from './settings.mjs'
 
@@ -45,7 +42,11 @@ export function servingMarkdown(measured, { rate, slaMs, title, repeats, seconds
 
 /** The runs in the middle of each setting, as the load generator's own report. */
 export async function writeServing(folder, name, measured, title) {
-  const { profileHtml, machineFacts, PROFILE_SCHEMA } = await internals()
+  const { profileHtml, machineFacts, PROFILE_SCHEMA } = await fromSources(
+    'src/report/profile-html.ts',
+    'src/cli/machine-facts.ts',
+    'src/profile/report-types.ts',
+  )
   const runs = measured.map(({ runs }) => middle(runs))
   const report = {
     schema: PROFILE_SCHEMA,
@@ -70,46 +71,4 @@ function brief(measured) {
     ...setting,
     runs: runs.map(({ series: _, curve: __, ...run }) => run),
   }))
-}
-
-/** `import text from './file?raw'` is the text of the file, as the package's own build has it. */
-const rawText = {
-  name: 'raw-text',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /\?raw$/ }, ({ path, resolveDir }) => {
-      const name = path.slice(0, -'?raw'.length)
-      const file = name.startsWith('.') ? join(resolveDir, name) : createRequire(import.meta.url).resolve(name)
-      return { path: file, namespace: 'raw-text' }
-    })
-    onLoad({ filter: /./, namespace: 'raw-text' }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8'),
-      loader: 'text',
-    }))
-  },
-}
-
-let loaded
-async function internals() {
-  if (loaded) return loaded
-  const out = at('build', 'project-report.mjs')
-  await build({
-    stdin: {
-      contents: [
-        "export * from './src/report/profile-html.ts'",
-        "export * from './src/cli/machine-facts.ts'",
-        "export { PROFILE_SCHEMA } from './src/profile/report-types.ts'",
-      ].join('\n'),
-      resolveDir: at('.'),
-      loader: 'ts',
-    },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    plugins: [rawText],
-    outfile: out,
-    logLevel: 'warning',
-  })
-  loaded = await import(pathToFileURL(out).href)
-  return loaded
 }

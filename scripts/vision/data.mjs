@@ -3,9 +3,8 @@
 //   -- --count N   so many training pictures
 //   -- --examples  also examples/pictures
 import { createWriteStream, mkdirSync, renameSync, writeFileSync } from 'node:fs'
-import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'esbuild'
+import { fromSources } from '../sources.mjs'
 import { at, main, say } from '../step.mjs'
 import { photograph } from './camera.mjs'
 import { forEachIndex, pictureOf, SETS, writePictures } from './sets.mjs'
@@ -71,21 +70,7 @@ async function writeRows(folder, name, count) {
 
 /** JPEG bytes → uint8 [3, 96, 96] by src/image, compiled for this run. */
 async function serverPath() {
-  const outfile = at('.cache', 'vision', 'picture-path.mjs')
-  await build({
-    stdin: {
-      contents: "export * from './src/image/prepare.ts'\nexport * from './src/image/image-spec.ts'",
-      resolveDir: at('.'),
-      loader: 'ts',
-    },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    outfile,
-    logLevel: 'warning',
-  })
-  const { preparePicture, imageSpecOf } = await import(pathToFileURL(outfile).href)
+  const { preparePicture, imageSpecOf } = await fromSources('src/image/prepare.ts', 'src/image/image-spec.ts')
   // As the configs of models/vision say it, but for a tensor of bytes: scaling is left to train.py.
   const tensor = { name: 'image', datatype: 'UINT8', shape: [-1, 3, SIDE, SIDE] }
   const settings = { fit: 'cover', kernel: 'lanczos3' }

@@ -80,8 +80,8 @@ export function writePixels(
   if (whole && channels === 3 && out instanceof Float32Array) {
     const [red, green, blue] = [0, 1, 2].map((c) => wordsOf(table[firstOfPixel(c)] as Float32Array))
     const places = [0, 1, 2].map((c) => firstOfPixel(c) * (nchw ? area : 1))
-    const loop = nchw ? planes : triples
-    loop(wordsOf(out), data, area, [red, green, blue] as Words3, places as [number, number, number])
+    const colours = [red, green, blue] as Words3
+    threeChannels(wordsOf(out), data, area, colours, places as [number, number, number], nchw ? 1 : 3)
     return
   }
   if (!whole) fillGround(out, spec, table, area)
@@ -106,80 +106,47 @@ function wordsOf({ buffer, byteOffset, length }: Float32Array): Int32Array {
   return new Int32Array(buffer, byteOffset, length)
 }
 
-/*
- * Three channels of FP32, the usual case, in loops of their own for the two layouts: four pixels are read as three words,
- * which takes a third of the time of reading each byte (bench/classify.mjs).
+/**
+ * Three channels of FP32, the usual case, in a loop of their own: four pixels are read as three words, which takes a third
+ * of the time of reading each byte (bench/classify.mjs).
+ *
+ * @param places where the first red, green and blue are
+ * @param step from one value of a channel to its next: 1 in planes, 3 in pixels
  */
-
-/** RGB bytes to one plane a channel; `places`: where the planes of red, green and blue begin. */
-function planes(
+function threeChannels(
   out: Int32Array,
   data: Uint8Array,
   area: number,
-  colours: Words3,
-  places: [number, number, number],
+  [red, green, blue]: Words3,
+  [r, g, b]: readonly [number, number, number],
+  step: 1 | 3,
 ): void {
-  const [red, green, blue] = colours
-  const [r, g, b] = places
   const words = readAsWords(data)
-  const count = area & ~3
-  for (let i = 0, w = 0; i < count; i += 4, w += 3) {
-    const x = words[w] as number
-    const y = words[w + 1] as number
-    const z = words[w + 2] as number
-    out[r + i] = red[x & 255] as number
-    out[g + i] = green[(x >>> 8) & 255] as number
-    out[b + i] = blue[(x >>> 16) & 255] as number
-    out[r + i + 1] = red[x >>> 24] as number
-    out[g + i + 1] = green[y & 255] as number
-    out[b + i + 1] = blue[(y >>> 8) & 255] as number
-    out[r + i + 2] = red[(y >>> 16) & 255] as number
-    out[g + i + 2] = green[y >>> 24] as number
-    out[b + i + 2] = blue[z & 255] as number
-    out[r + i + 3] = red[(z >>> 8) & 255] as number
-    out[g + i + 3] = green[(z >>> 16) & 255] as number
-    out[b + i + 3] = blue[z >>> 24] as number
-  }
-  for (let i = count; i < area; i++) {
-    out[r + i] = red[data[3 * i] as number] as number
-    out[g + i] = green[data[3 * i + 1] as number] as number
-    out[b + i] = blue[data[3 * i + 2] as number] as number
-  }
-}
-
-/** RGB bytes to three values a pixel; `places`: which of the three red, green and blue are. */
-function triples(
-  out: Int32Array,
-  data: Uint8Array,
-  area: number,
-  colours: Words3,
-  places: [number, number, number],
-): void {
-  const [red, green, blue] = colours
-  const [r, g, b] = places
-  const words = readAsWords(data)
-  const count = area & ~3
-  for (let w = 0, o = 0; o < 3 * count; o += 12, w += 3) {
+  const inWords = area & ~3
+  const second = 2 * step
+  const third = 3 * step
+  let o = 0
+  for (let i = 0, w = 0; i < inWords; i += 4, w += 3, o += 4 * step) {
     const x = words[w] as number
     const y = words[w + 1] as number
     const z = words[w + 2] as number
     out[o + r] = red[x & 255] as number
     out[o + g] = green[(x >>> 8) & 255] as number
     out[o + b] = blue[(x >>> 16) & 255] as number
-    out[o + r + 3] = red[x >>> 24] as number
-    out[o + g + 3] = green[y & 255] as number
-    out[o + b + 3] = blue[(y >>> 8) & 255] as number
-    out[o + r + 6] = red[(y >>> 16) & 255] as number
-    out[o + g + 6] = green[y >>> 24] as number
-    out[o + b + 6] = blue[z & 255] as number
-    out[o + r + 9] = red[(z >>> 8) & 255] as number
-    out[o + g + 9] = green[(z >>> 16) & 255] as number
-    out[o + b + 9] = blue[z >>> 24] as number
+    out[o + r + step] = red[x >>> 24] as number
+    out[o + g + step] = green[y & 255] as number
+    out[o + b + step] = blue[(y >>> 8) & 255] as number
+    out[o + r + second] = red[(y >>> 16) & 255] as number
+    out[o + g + second] = green[y >>> 24] as number
+    out[o + b + second] = blue[z & 255] as number
+    out[o + r + third] = red[(z >>> 8) & 255] as number
+    out[o + g + third] = green[(z >>> 16) & 255] as number
+    out[o + b + third] = blue[z >>> 24] as number
   }
-  for (let i = 3 * count; i < 3 * area; i += 3) {
-    out[i + r] = red[data[i] as number] as number
-    out[i + g] = green[data[i + 1] as number] as number
-    out[i + b] = blue[data[i + 2] as number] as number
+  for (let i = 3 * inWords; i < 3 * area; i += 3, o += step) {
+    out[o + r] = red[data[i] as number] as number
+    out[o + g] = green[data[i + 1] as number] as number
+    out[o + b] = blue[data[i + 2] as number] as number
   }
 }
 

@@ -4,9 +4,10 @@ import type { LocatedModel } from '../repository/repository.js'
 import { engineParameters } from '../repository/subten-parameters.js'
 import { installed, onnxruntimeFile } from '../runtime/addon-file.js'
 import { addon } from '../runtime/binding.js'
+import { cacheDirectory } from '../runtime/cache-directory.js'
 import type { NativeModel } from '../runtime/model.js'
 import type { LoadOptions } from '../runtime/types.js'
-import { cacheDirectory, LatencyFile } from './latency-file.js'
+import { LatencyFile } from './latency-file.js'
 import { tritonFiles } from './triton-files.js'
 
 /** The file with the latencies of a model that is scheduled by them; undefined where the option turns it off. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
-import { cpus, homedir } from 'node:os'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { inRootContext } from '../runtime/root-context.js'
 
@@ -24,22 +24,6 @@ export interface LatencyFacts {
   readonly deterministic: boolean
   /** Where the engine computes. */
   readonly devices?: unknown
-}
-
-/**
- * Where learned latencies are kept: the option, else `$SUBTEN_CACHE_DIR`, else `$XDG_CACHE_HOME/subten`, else
- * `~/.cache/subten`; undefined where the option is false.
- */
-export function cacheDirectory(option: string | false | undefined, env = process.env): string | undefined {
-  if (option === false) return undefined
-  if (option !== undefined) return option
-  if (env.SUBTEN_CACHE_DIR) return env.SUBTEN_CACHE_DIR
-  if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, 'subten')
-  try {
-    return join(homedir(), '.cache', 'subten')
-  } catch {
-    return undefined // a user without a home, as in containers
-  }
 }
 
 /**

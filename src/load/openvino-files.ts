@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { installed } from '../runtime/addon-file.js'
-import { cacheDirectory } from './latency-file.js'
+import { cacheDirectory, isCheckout } from '../runtime/cache-directory.js'
 import release from './openvino-release.json' with { type: 'json' }
 
 export { release }
@@ -13,9 +13,11 @@ const PROVIDER = 'libonnxruntime_providers_openvino.so'
 /** The folders that `subten providers install openvino` may have filled; it fills the first. */
 export function openvinoFolders(env = process.env): string[] {
   const { root } = installed()
-  const isCheckout = root !== undefined && existsSync(join(root, 'scripts', 'build.mjs'))
   const cache = cacheDirectory(undefined, env)
-  const bases = [...(isCheckout ? [join(root, '.cache')] : []), ...(cache === undefined ? [] : [cache])]
+  const bases = [
+    ...(root !== undefined && isCheckout(root) ? [join(root, '.cache')] : []),
+    ...(cache === undefined ? [] : [cache]),
+  ]
   return bases.map((base) => join(base, 'openvino', release.version))
 }
 

@@ -9,20 +9,18 @@ import { chosenRows, writeRows } from './calibration-rows.js'
 import { type Comparison, compareModels, compareSpeed, type Speed } from './compare.js'
 import { beginVariant, type NewModel } from './model-directory.js'
 import { runTool } from './run-tool.js'
-import type { Method, Precision, Target, ToolPhase, ToolResult } from './tool-types.js'
+import type { Method, Precision, Target, ToolPhase, ToolRequest, ToolResult } from './tool-types.js'
 import { toolsPython } from './tools-python.js'
 
-export interface QuantizeOptions {
+/** What is passed on to the tool as it is. */
+type ToolSettings = Pick<
+  ToolRequest,
+  'precision' | 'target' | 'method' | 'percentile' | 'perChannel' | 'reduceRange' | 'exclude'
+>
+
+export interface QuantizeOptions extends ToolSettings {
   /** An .npz or a folder of pictures. Static INT8 needs it; the others are compared on it. */
   readonly calibration?: string | undefined
-  readonly precision: Precision
-  readonly target: Target
-  readonly method: Method
-  /** Percent of a tensor's values that its range holds, for `method: 'percentile'`. */
-  readonly percentile: number
-  readonly perChannel: boolean
-  readonly reduceRange: boolean
-  readonly exclude: readonly string[]
   /** Calibration rows that are used, drawn at random where there are more. */
   readonly rows: number
   /** Model repository to write into; by default the one of the model. */

@@ -8,7 +8,7 @@ export interface ToolRequest {
   readonly precision: Precision
   readonly target: Target
   readonly method: Method
-  /** Of `method: 'percentile'`. */
+  /** Percent of a tensor's values that its range holds, for `method: 'percentile'`. */
   readonly percentile: number
   readonly perChannel: boolean
   /** Weights in seven bits. */

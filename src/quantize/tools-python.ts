@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { installed } from '../runtime/addon-file.js'
+import { cacheDirectory, isCheckout } from '../runtime/cache-directory.js'
 import { SubtenError } from '../runtime/errors.js'
 
 /** The Python that runs what is in `tools/`. */
@@ -48,9 +48,9 @@ export function toolsPython(env: NodeJS.ProcessEnv = process.env, root = install
 /** Where the environment may be, a checkout's own first. `scripts/tools-install.mjs` knows the same. */
 export function toolsFolders(root: string, env: NodeJS.ProcessEnv = process.env): string[] {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
-  const cache = env.SUBTEN_CACHE_DIR || (env.XDG_CACHE_HOME ? join(env.XDG_CACHE_HOME, 'subten') : undefined)
-  const shared = join(cache ?? join(homedir(), '.cache', 'subten'), `tools-${version}`)
-  return isCheckout(root) ? [join(root, '.cache', 'tools'), shared] : [shared]
+  const cache = cacheDirectory(undefined, env)
+  const shared = cache === undefined ? [] : [join(cache, `tools-${version}`)]
+  return isCheckout(root) ? [join(root, '.cache', 'tools'), ...shared] : shared
 }
 
 /** An interpreter, the folder of a virtual environment, or a command on the PATH. */
@@ -64,9 +64,4 @@ function interpreter(named: string, env: NodeJS.ProcessEnv): string | undefined 
 
 function installCommand(root: string): string {
   return isCheckout(root) ? 'npm run tools:install' : `node ${join(root, 'scripts', 'tools-install.mjs')}`
-}
-
-/** The published package has no sources. */
-function isCheckout(root: string): boolean {
-  return existsSync(join(root, 'src', 'index.ts'))
 }

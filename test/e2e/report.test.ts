@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { build, type Options } from 'tsup'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { profileHtml } from '../../src/report/profile-html.js'
 import { slaHtml } from '../../src/report/sla-html.js'
 import config from '../../tsup.config.js'
@@ -18,16 +18,7 @@ import {
   slaReport,
   withHostileStrings,
 } from '../unit/report/sample-reports.js'
-import { root } from './server-process.js'
-
-const CHROMIUM =
-  process.env.SUBTEN_CHROMIUM ??
-  ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
-const ARGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync']
-const screenshots = join(root, '.cache/screenshots')
-
-const WIDE = { viewport: { width: 1180, height: 900 } }
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }
+import { CHROMIUM, PHONE, reportBrowser, screenshots, WIDE } from './chromium.js'
 
 describe('reports from a build', () => {
   it('are those of the sources, from ES modules and from CommonJS, with style and script in them', async () => {
@@ -69,36 +60,7 @@ describe('reports from a build', () => {
 })
 
 describe.skipIf(!CHROMIUM)('reports in Chromium (skipped where Chromium is absent)', { timeout: 90_000 }, () => {
-  let browser: Browser
-  let folder: string
-  beforeAll(async () => {
-    mkdirSync(screenshots, { recursive: true })
-    folder = mkdtempSync(join(tmpdir(), 'subten-report-'))
-    browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGS })
-  }, 90_000)
-  afterAll(async () => {
-    await browser?.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
-  /** Opens a report as a file; notes what a console, and a network, would have seen. */
-  async function open(html: string, options: Parameters<Browser['newPage']>[0] = WIDE) {
-    const file = join(folder, 'report.html')
-    writeFileSync(file, html)
-    const page = await browser.newPage(options)
-    const problems: string[] = []
-    const requests: string[] = []
-    page.on('pageerror', (error) => problems.push(String(error)))
-    page.on('console', (message) => {
-      // Of this test's own reading of canvases, not of the page.
-      if (!message.text().includes('willReadFrequently')) problems.push(message.text())
-    })
-    page.on('request', (request) => requests.push(request.url()))
-    const url = pathToFileURL(file).href
-    await page.goto(url)
-    const others = () => requests.filter((each) => each !== url && !each.startsWith('data:'))
-    return { page, problems, others }
-  }
+  const open = reportBrowser()
 
   /** How many colours other than none each chart that can be seen has; one that is blank has 0. */
   const colours = (page: Page): Promise<number[]> =>

@@ -44,7 +44,7 @@ export async function photo(width: number, height: number): Promise<Sharp> {
 }
 
 /** One chunk of a PNG. */
-function chunk(type: string, data: Uint8Array): Buffer {
+export function chunk(type: string, data: Uint8Array): Buffer {
   const body = Buffer.concat([Buffer.from(type), data])
   const out = Buffer.alloc(body.length + 8)
   out.writeUInt32BE(data.length)

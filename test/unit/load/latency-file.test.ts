@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { cacheDirectory, type LatencyFacts, LatencyFile } from '../../../src/load/latency-file.js'
+import { type LatencyFacts, LatencyFile } from '../../../src/load/latency-file.js'
+import { cacheDirectory } from '../../../src/runtime/cache-directory.js'
 import { fakedScheduling } from '../runtime/faked-scheduling.js'
 import { loaded } from '../runtime/loaded.js'
 

@@ -2,6 +2,7 @@ import { deflateSync } from 'node:zlib'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { fakeModel } from '../../../src/testing.js'
+import { chunk } from '../image/pictures.js'
 import { type Answer, get, post, serving } from './running-server.js'
 
 const picture = (width = 8, height = 8) => sharp({ create: { width, height, channels: 3, background: '#000' } })
@@ -124,14 +125,6 @@ describe('POST /v1/classify/{model}', () => {
 
 /** A PNG that says it is width × height grey pixels of one colour; its data is small. */
 function bomb(width: number, height: number): Buffer {
-  const chunk = (type: string, data: Buffer): Buffer => {
-    const body = Buffer.concat([Buffer.from(type), data])
-    const out = Buffer.alloc(body.length + 8)
-    out.writeUInt32BE(data.length)
-    body.copy(out, 4)
-    out.writeUInt32BE(crc32(body), body.length + 4)
-    return out
-  }
   const head = Buffer.alloc(13)
   head.writeUInt32BE(width)
   head.writeUInt32BE(height, 4)
@@ -139,13 +132,4 @@ function bomb(width: number, height: number): Buffer {
   const data = deflateSync(Buffer.alloc(50_000_000), { level: 9 })
   const magic = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
   return Buffer.concat([magic, chunk('IHDR', head), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))])
-}
-
-function crc32(bytes: Buffer): number {
-  let crc = ~0
-  for (const byte of bytes) {
-    crc ^= byte
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
-  }
-  return ~crc >>> 0
 }

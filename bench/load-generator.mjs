@@ -13,8 +13,8 @@ const TURNS = isQuick ? 1 : 2
 /** From one process of a run to its next, during which each of the others has its turn. */
 const EVERY_SECONDS = 6 * IN_TURNS
 const PROCESSES = isQuick ? 2 : 8
-/** 1,500 requests: p99 takes 1,000. Shorter than one run alone, since more of them tell more than longer ones. */
-const PROCESS_SECONDS = 1.5
+/** 1,250 requests: p99 takes 1,000. Shorter than one run alone, since more of them tell more than longer ones. */
+const PROCESS_SECONDS = 2.5
 const RATE = 500
 /**
  * Percent. On two virtual processors some 0.5 % of all wakes are more than 1 ms late, whoever sleeps, so that a short run at

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildNative } from './build-native.mjs'
-import { fetchOnnxRuntime } from './fetch-onnxruntime.mjs'
+import { fetchLibraries } from './fetch-library.mjs'
 import { at, contentHash, filesUnder, isFresh, locked, main, runTool, StepError, say, stamp } from './step.mjs'
 import { placeBackend } from './triton-backend.mjs'
 
@@ -11,7 +11,7 @@ export async function build(parts = ['native', 'ts', 'engine'], { quiet = true }
   await locked(async () => {
     if (parts.includes('native')) await native(quiet)
     if (parts.includes('ts')) await typescript(quiet)
-    if (parts.includes('engine')) await fetchOnnxRuntime()
+    if (parts.includes('engine')) await fetchLibraries()
   })
 }
 

@@ -18,15 +18,17 @@
 #include "node/flight_calls.h"
 #include "node/loop_timer.h"
 #include "node/open_model.h"
+#include "node/picture_call.h"
 #include "node/simulate_call.h"
 #include "node/values.h"
 
 namespace subten {
 namespace {
 
-// configure({ onnxruntimeLibrary }): where the npm platform package has the engine's library.
+// configure({ onnxruntimeLibrary, jpegLibrary }): where npm's platform packages have the libraries.
 Napi::Value configure(const Napi::CallbackInfo& info) {
   set_onnxruntime_library_hint(get_string(info[0].As<Napi::Object>(), "onnxruntimeLibrary"));
+  set_jpeg_library(get_string(info[0].As<Napi::Object>(), "jpegLibrary"));
   set_onnxruntime_threads(static_cast<int>(process_state().cpus.used));
   return info.Env().Undefined();
 }
@@ -150,6 +152,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("engineCall", Napi::Function::New(env, engine_call));
   exports.Set("loopTimer", Napi::Function::New(env, loop_timer));
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
+  exports.Set("decodeJpeg", Napi::Function::New(env, decode_jpeg_call));
   exports.Set("simulate", Napi::Function::New(env, simulate_call));
   exports.Set("openModel", Napi::Function::New(env, open_model));
   exports.Set("measureLatencies", Napi::Function::New(env, measure_model));

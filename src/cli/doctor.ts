@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Command } from 'commander'
+import { installed, jpegFile } from '../runtime/addon-file.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { CudaInfo } from '../runtime/system.js'
 import { version } from '../server/package-version.js'
@@ -31,6 +32,7 @@ export function addDoctor(program: Command, context: Context): void {
         subten: version,
         host,
         ...system,
+        jpegLibrary: jpegFile(installed()) || null,
         triton,
         openvino,
         ...(problem && { problem: problem.problem }),
@@ -73,6 +75,7 @@ function text({ host, system, triton, openvino, problem, advice }: Report): stri
     'subten',
     row('version', version),
     row('addon', addon),
+    row('pictures', picturesText()),
     'engines',
     ...(system?.engines ?? []).map((engine) => row(engine.name, engineText(engine))),
     'triton',
@@ -90,6 +93,12 @@ function text({ host, system, triton, openvino, problem, advice }: Report): stri
     ...cudaRows(system?.cuda, host.gpu).map(([name, value]) => row(name, value)),
     ...(advice.length > 0 ? ['what to do', ...advice.map((line) => `  - ${line}`)] : ['nothing is missing']),
   ].join('\n')
+}
+
+/** What decodes. */
+function picturesText(): string {
+  const library = jpegFile(installed())
+  return library ? `plain JPEGs: libjpeg-turbo (${library}), others: sharp` : 'sharp'
 }
 
 function engineText({ available, version: v, library, error }: EngineInfo): string {

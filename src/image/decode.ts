@@ -35,7 +35,8 @@ export async function pixelsOf(pipeline: Sharp, channels: 1 | 3, ground: 'auto' 
   return toPicture(data, info.width, info.height, info.channels, channels, ground)
 }
 
-function toPicture(
+/** Pixels of any number of channels as grey or RGB. */
+export function toPicture(
   raw: Uint8Array,
   width: number,
   height: number,

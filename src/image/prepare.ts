@@ -2,12 +2,13 @@ import sharp, { type Sharp } from 'sharp'
 import { SubtenError } from '../runtime/errors.js'
 import { WrittenInput } from '../runtime/inputs.js'
 import type { TensorSpec } from '../runtime/types.js'
-import { DECODE_LIMITS, type DecodeLimits, opened, type Picture, pixelsOf, refusal } from './decode.js'
+import { DECODE_LIMITS, type DecodeLimits, opened, pixelsOf, refusal } from './decode.js'
 import { DECODES_AT_ONCE, DecodeGate, type Patience } from './decode-gate.js'
 import { sniff, unknownFormat } from './formats.js'
 import { type Geometry, geometryOf } from './geometry.js'
 import type { ImageSpec } from './image-spec.js'
 import { squareOfInk, whiteOnBlack } from './ink.js'
+import { type FittedPicture, plainJpeg } from './jpeg.js'
 import { tableOf, writePixels } from './write-pixels.js'
 
 /** A picture of the size that a model takes, whose values are written where the request's memory is. */
@@ -52,24 +53,18 @@ export async function preparePicture(
   return prepared
 }
 
-interface Fitted {
-  readonly picture: Picture
-  readonly place: Geometry['place']
-}
-
 /** The picture at its place in the tensor. */
-async function fitted(bytes: Uint8Array, spec: ImageSpec, limits: DecodeLimits): Promise<Fitted> {
+async function fitted(bytes: Uint8Array, spec: ImageSpec, limits: DecodeLimits): Promise<FittedPicture> {
   try {
-    return await (spec.fit === 'ink' || spec.polarity !== 'any'
-      ? afterALook(bytes, spec, limits)
-      : atOnce(bytes, spec, limits))
+    if (spec.fit === 'ink' || spec.polarity !== 'any') return await afterALook(bytes, spec, limits)
+    return (await plainJpeg(bytes, spec, limits)) ?? (await atOnce(bytes, spec, limits))
   } catch (cause) {
     throw refusal(cause, limits)
   }
 }
 
 /** Decoding and resizing in one pipeline, of which no whole picture needs to be in memory. */
-async function atOnce(bytes: Uint8Array, spec: ImageSpec, limits: DecodeLimits): Promise<Fitted> {
+async function atOnce(bytes: Uint8Array, spec: ImageSpec, limits: DecodeLimits): Promise<FittedPicture> {
   const pipeline = opened(bytes, limits)
   // Asked for only where it matters: it costs the event loop a quarter of what the pipeline does.
   const size = needsSize(spec) ? (await pipeline.metadata()).autoOrient : { width: spec.width, height: spec.height }
@@ -92,7 +87,7 @@ const LOOKED_AT = 1024
  * Where polarity or the drawing have to be found out first: all of the picture is decoded and looked at. A large one is
  * shrunk before, to at least twice the tensor's size, or looking at it would stop everything else.
  */
-async function afterALook(bytes: Uint8Array, spec: ImageSpec, limits: DecodeLimits): Promise<Fitted> {
+async function afterALook(bytes: Uint8Array, spec: ImageSpec, limits: DecodeLimits): Promise<FittedPicture> {
   const pipeline = opened(bytes, limits)
   const side = Math.max(LOOKED_AT, 2 * spec.width, 2 * spec.height)
   if (spec.shrinkOnLoad) {

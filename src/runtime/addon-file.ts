@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 export const ADDON = 'subten.node'
 export const ONNXRUNTIME = 'libsubten_onnxruntime.so.1'
+export const JPEG = 'libsubten_jpeg.so'
 
 /** This file; in a bundle, the bundle. A bundler that makes CommonJS of ESM leaves `import.meta.url` empty. */
 export function ownFile(): string {
@@ -61,17 +62,27 @@ export function addonFile({ folder, root, bundled }: Installed): string {
 }
 
 /** ONNX Runtime's library, or '' where it is not installed: native code then goes on searching. */
-export function onnxruntimeFile({ folder, root, bundled }: Installed): string {
-  const name = `onnxruntime-${process.platform}-${process.arch}`
-  const places = bundled ? [join(folder, ONNXRUNTIME)] : []
+export function onnxruntimeFile(where: Installed): string {
+  return libraryFile(where, 'onnxruntime', ONNXRUNTIME)
+}
+
+/** libjpeg-turbo's library, or '' where it is not installed: pictures are then decoded by sharp. */
+export function jpegFile(where: Installed): string {
+  return libraryFile(where, 'jpeg', JPEG)
+}
+
+/** A file of the package `@subten/<library>-<platform>`, or beside a bundle. */
+function libraryFile({ folder, root, bundled }: Installed, library: string, file: string): string {
+  const name = `${library}-${process.platform}-${process.arch}`
+  const places = bundled ? [join(folder, file)] : []
   if (root !== undefined) {
     try {
       const manifest = createRequire(join(root, 'package.json')).resolve(`@subten/${name}/package.json`)
-      places.push(join(dirname(manifest), 'lib', ONNXRUNTIME))
+      places.push(join(dirname(manifest), 'lib', file))
     } catch {
       // not installed: a checkout has it among its workspaces
     }
-    places.push(join(root, 'npm', name, 'lib', ONNXRUNTIME))
+    places.push(join(root, 'npm', name, 'lib', file))
   }
-  return places.find((file) => existsSync(file)) ?? ''
+  return places.find((place) => existsSync(place)) ?? ''
 }

@@ -1,7 +1,16 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { ADDON, addonFile, type Installed, installed, ONNXRUNTIME, onnxruntimeFile, ownFile } from './addon-file.js'
+import {
+  ADDON,
+  addonFile,
+  type Installed,
+  installed,
+  jpegFile,
+  ONNXRUNTIME,
+  onnxruntimeFile,
+  ownFile,
+} from './addon-file.js'
 import { errorFromNative, SubtenError } from './errors.js'
 
 /** An error as it crosses from native code. */
@@ -132,7 +141,7 @@ export interface NativePort {
 
 export interface NativeAddon {
   readonly version: string
-  configure(options: { onnxruntimeLibrary: string }): void
+  configure(options: { onnxruntimeLibrary: string; jpegLibrary: string }): void
   engines(libraries?: {
     readonly [engine: string]: string
   }): (NativeStatus & { name: string; version: string; library: string })[]
@@ -157,6 +166,11 @@ export interface NativeAddon {
   lockFile?(descriptor: number): number
   /** A control call of an engine, on a thread of its own. */
   engineCall?(engine: string, method: string, args: readonly (string | Uint8Array)[]): Promise<string | NativeStatus>
+  /**
+   * Pixels of a JPEG, or why there are none in words; undefined where libjpeg-turbo is not installed. `numbers` as
+   * native/node/picture_call.h says: src/image/jpeg.ts.
+   */
+  decodeJpeg?(bytes: Uint8Array, numbers: Float64Array): Promise<ArrayBuffer | string> | undefined
   /** src/cli/simulation.ts has the types of both texts. */
   simulate?(options: string): Promise<string | NativeStatus>
   attachPort(id: string, onWake: () => void): NativePort | NativeStatus
@@ -188,7 +202,7 @@ function load(): { addon: NativeAddon; path: string } {
   try {
     path = addonFile(where)
     const native = createRequire(ownFile())(path) as NativeAddon
-    native.configure({ onnxruntimeLibrary: onnxruntimeFile(where) })
+    native.configure({ onnxruntimeLibrary: onnxruntimeFile(where), jpegLibrary: jpegFile(where) })
     loaded = { addon: native, path }
     return loaded
   } catch (cause) {

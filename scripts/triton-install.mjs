@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { needsOf } from './elf-file.mjs'
 import { at, contentHash, locked, main, run, StepError, say } from './step.mjs'
 import { which } from './tools.mjs'
+import { placeBackend } from './triton-backend.mjs'
 
 const pins = JSON.parse(fs.readFileSync(new URL('./triton.json', import.meta.url), 'utf8'))
 const place = at('.cache', 'triton')
@@ -23,6 +24,7 @@ export async function installTriton({ force = false, python } = {}) {
   const complete = whole.every((file) => fs.existsSync(join(place, file)))
   if (!force && complete && fs.existsSync(note) && fs.readFileSync(note, 'utf8') === wanted) {
     say(`Triton ${pins.core} is there: .cache/triton`)
+    placeBackend()
     return place
   }
 
@@ -35,6 +37,7 @@ export async function installTriton({ force = false, python } = {}) {
     await makeEnvironment(fresh, chosen)
     fs.writeFileSync(join(fresh, 'installed'), wanted)
     replace(fresh)
+    placeBackend() // where it was built before Triton came
   } finally {
     fs.rmSync(fresh, { recursive: true, force: true })
   }

@@ -2,6 +2,9 @@
 import { profile } from 'subten'
 import { say } from '../step.mjs'
 
+/** Before each run is counted. */
+export const WARMUP_SECONDS = 1
+
 /**
  * Measures each setting `repeats` times, in rounds, so that what drifts in the machine meets all of them alike.
  *
@@ -21,7 +24,7 @@ export async function measureServing(url, settings, { rate, seconds, repeats, im
           load: { kind: 'poisson', rate },
           label: `${setting.precision}, batching ${setting.batching}, ${setting.engine}`,
           seconds,
-          warmup: 1,
+          warmup: WARMUP_SECONDS,
           seed: repeat,
           goodWithinUs: slaMs * 1000,
           lateAllowed: 0.05,

@@ -82,7 +82,7 @@ async function optimise(out, engines, quick) {
 async function serve({ out, engines, rate, seconds, repeats }) {
   const { makeRepository } = await import('./settings.mjs')
   const { startServer } = await import('./server.mjs')
-  const { measureServing } = await import('./serving.mjs')
+  const { measureServing, WARMUP_SECONDS } = await import('./serving.mjs')
   const { servingMarkdown, writeServing } = await import('./serving-report.mjs')
   const repository = mkdtempSync(join(tmpdir(), 'subten-vision-'))
   try {
@@ -91,9 +91,13 @@ async function serve({ out, engines, rate, seconds, repeats }) {
     try {
       const image = readFileSync(somePicture())
       const asked = { rate, seconds, repeats, image, slaMs: SLA_MS, title: 'Off, static, slo × FP32, INT8' }
+      const before = server.cpuMs()
       const measured = await measureServing(server.url, settings, asked)
+      const spent = server.cpuMs() - before
+      const pictures = measured.flatMap(({ runs }) => runs.map((run) => run.requests.sent + rate * WARMUP_SECONDS))
+      const cpuMs = spent / pictures.reduce((sum, sent) => sum + sent, 0)
       const machine = await writeServing(out, 'serving', measured, 'vision')
-      return { text: servingMarkdown(measured, asked), machine }
+      return { text: servingMarkdown(measured, asked), machine, cpuMs }
     } finally {
       await server.stop()
     }
@@ -110,7 +114,7 @@ function somePicture() {
   throw new StepError(`there are no pictures in ${folder}`)
 }
 
-function page(out, { text, machine }) {
+function page(out, { text, machine, cpuMs }) {
   const found = readFileSync(join(out, 'report.md'), 'utf8')
   const { cpu, cpus, memoryGiB, os, node } = machine
   return `# The vision service: what keeps p99 within ${SLA_MS} ms
@@ -122,8 +126,8 @@ them drawn by a script ([scripts/vision](../../../scripts/vision/README.md)): sy
 ## Over HTTP, pictures in and labels out
 
 ${text}
-A picture takes some 3 ms of processor time in the server, most of it decoding, resizing and HTTP, and the client runs on the same CPUs: that, and not the model,
-says what rate a machine as small as this one can serve over HTTP. What the model itself can do is below.
+${cpuMs > 0 ? `A picture took about ${cpuMs.toFixed(1)} ms of the server's processor time, all settings together: HTTP, decoding, resizing and the model. The` : 'The'} client ran on the
+same CPUs. What the model itself can do is below.
 
 ## What was looked for, and found
 

@@ -292,10 +292,14 @@ export class Port {
     const predictedMs = Math.abs(predictedNs) / 1e6
     const when = `the request would end ${predictedMs.toFixed(1)} ms from now`
     const left = `${budgetMs.toFixed(1)} ms of its budget are left`
-    // Below 0: it would itself be in time.
-    const message =
-      predictedNs < 0 ? `${when}, but make requests late that were admitted before; ${left}` : `${when}, and ${left}`
-    return [message, { details: { predictedMs, budgetMs } }]
+    // Below 0: it would itself be in time. In time by less than the margin: see Admission::admit().
+    const cause =
+      predictedNs < 0
+        ? ', but make requests late that were admitted before;'
+        : predictedMs > budgetMs
+          ? ', and'
+          : ', too close to its limit while requests are refused;'
+    return [`${when}${cause} ${left}`, { details: { predictedMs, budgetMs } }]
   }
 
   /** What native code said of the last failed call; refusals that happen often carry no text of their own. */

@@ -1,4 +1,5 @@
 import type { SlaMonitor } from '../sla/monitor.js'
+import type { FailureLog } from './failure-log.js'
 import type { ServerLimits } from './limits.js'
 import type { ModelHost } from './model-host.js'
 
@@ -8,6 +9,8 @@ export interface ProtocolOptions {
   readonly limits: ServerLimits
   /** False once `stop()` was called. */
   readonly accepting: () => boolean
+  /** Where failures of the server are logged. */
+  readonly failures: FailureLog
   /** What measures the models against a contract, where the server has one. */
   readonly sla?: SlaMonitor | undefined
 }

@@ -8,6 +8,7 @@ import fastify, {
 import type { LogEvent } from '../runtime/engine-log.js'
 import type { SlaMonitor } from '../sla/monitor.js'
 import { watchArrival } from './call-options.js'
+import { FailureLog } from './failure-log.js'
 import { InFlight } from './in-flight.js'
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.js'
 import { metrics } from './metrics.js'
@@ -62,7 +63,12 @@ export async function createServer(options: ServerOptions): Promise<Server> {
 
   const inFlight = new InFlight()
   let stopping: Promise<boolean> | undefined
-  const protocol: ProtocolOptions = { models, limits, accepting: () => stopping === undefined, sla: monitor }
+  const failures = new FailureLog(app.log)
+  const protocol: ProtocolOptions = { models, limits, accepting: () => stopping === undefined, sla: monitor, failures }
+  app.addHook('onClose', async () => {
+    failures.flush()
+    failures.close()
+  })
 
   inFlight.watch(app)
   watchArrival(app)
@@ -77,7 +83,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   })
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error)
-    if (problem.status >= 500) request.log.warn({ err: error }, problem.code)
+    failures.add(request.log, error, problem)
     sendProblem(reply, problem)
   })
   app.setNotFoundHandler((request, reply) => {

@@ -26,11 +26,11 @@ export async function kserveRest(app: FastifyInstance, options: ProtocolOptions)
   await app.register(async (scope) => routes(scope, options), { prefix: '/v2' })
 }
 
-async function routes(app: FastifyInstance, { models, limits, accepting }: ProtocolOptions): Promise<void> {
+async function routes(app: FastifyInstance, { models, limits, accepting, failures }: ProtocolOptions): Promise<void> {
   readBodiesWhole(app, limits.bodyBytes)
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error)
-    if (problem.status >= 500) request.log.warn({ err: error }, problem.code)
+    failures.add(request.log, error, problem)
     sendError(reply, problem.status, problem.message)
   })
   app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'there is nothing at this method and path'))

@@ -15,16 +15,25 @@ import { number } from './report.mjs'
 const REPEATS = rounds(3)
 const DELAYS_US = isQuick ? [0] : [0, 500, 1000, 2000, 5000]
 const SWEEP = isQuick ? [0.8] : [0.8, 0.9, 1]
+const NULL_ENGINE = { busy_us: 1000, busy_us_per_row: 100 }
+const NULL_RUNS = {
+  model: 'echo',
+  deadlineMs: 10,
+  /** Rows a second of full batches. */
+  rate: 8 / 1.8e-3,
+  seconds: isQuick ? 1 : 4,
+  burstShares: [0.9, 1.2, 1.5, 2],
+}
 const ENGINES = [
   {
+    ...NULL_RUNS,
+    name: 'null engine on a device, 1 ms + 0.1 ms a row',
+    options: { max_batch_size: 8, parameters: { ...NULL_ENGINE, computes_on: 'device' } },
+  },
+  {
+    ...NULL_RUNS,
     name: 'null engine, 1 ms + 0.1 ms a row',
-    model: 'echo',
-    options: { max_batch_size: 8, parameters: { busy_us: 1000, busy_us_per_row: 100 } },
-    deadlineMs: 10,
-    /** Rows a second of full batches. */
-    rate: 8 / 1.8e-3,
-    seconds: isQuick ? 1 : 4,
-    burstShares: [0.9, 1.2, 1.5, 2],
+    options: { max_batch_size: 8, parameters: NULL_ENGINE },
   },
   {
     name: 'ResNet-50',

@@ -1,5 +1,6 @@
 #include "engines/null/null_engine.h"
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -24,6 +25,7 @@ struct NullSettings {
   int64_t hang_after = 0;
   int64_t parts = 1;
   bool async = false;
+  bool device = false;  // the thread sleeps meanwhile, as one does that waits for a device
 };
 
 class NullModel;
@@ -44,6 +46,7 @@ class NullInstance final : public EngineInstance {
 
  private:
   void compute(const BatchView& batch, BatchCompletion* completion) noexcept;
+  void take(int64_t ns) noexcept;
   void misbehave(size_t requests) noexcept;
   void answer(const BatchView& batch, BatchCompletion* completion) noexcept;
   void echo_whole(const BatchView& batch, BatchCompletion* completion) noexcept;
@@ -138,12 +141,23 @@ void NullInstance::compute(const BatchView& batch, BatchCompletion* completion) 
       (model_->batches_begun.fetch_add(1, std::memory_order_relaxed) + 1) % settings.slow_every == 0) {
     busy += settings.slow_ns;
   }
-  if (busy > 0) {
-    const int64_t until = monotonic_ns() + busy;
-    while (monotonic_ns() < until && !terminate_.load(std::memory_order_relaxed)) {
-    }
-  }
+  if (busy > 0) take(busy);
   answer(batch, completion);
+}
+
+void NullInstance::take(int64_t ns) noexcept {
+  const int64_t until = monotonic_ns() + ns;
+  const auto done = [&] { return monotonic_ns() >= until || terminate_.load(std::memory_order_relaxed); };
+  // Timers wake late: the end is waited for awake, as drivers of devices do.
+  constexpr int64_t kAwake = 120'000;
+  constexpr int64_t kLongestSleep = 10'000'000;  // terminate() is seen after so long
+  while (model_->settings.device && !done()) {
+    const int64_t left = until - monotonic_ns() - kAwake;
+    if (left <= 0) break;
+    std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(left, kLongestSleep)));
+  }
+  while (!done()) {
+  }
 }
 
 // What an engine does that has a fault: it takes the process with it, or it never comes back.
@@ -266,6 +280,13 @@ class NullEngine final : public Engine {
                              "parameter 'completion' must be sync or async, not '" + *completion + "'");
       }
       settings.async = *completion == "async";
+    }
+    if (const std::string* computes = find_parameter(options, "computes_on")) {
+      if (*computes != "cpu" && *computes != "device") {
+        return Status::error(Code::kConfigInvalid,
+                             "parameter 'computes_on' must be cpu or device, not '" + *computes + "'");
+      }
+      settings.device = *computes == "device";
     }
     ModelSpec spec{options.config_inputs, options.config_outputs, {}};
     if (spec.inputs.empty() || spec.inputs.size() != spec.outputs.size()) {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { at, locked, main, run, runTool, say } from './step.mjs'
 import { which } from './tools.mjs'
 
-export const fuzzTargets = ['file', 'port', 'slab']
+export const fuzzTargets = ['file', 'jpeg', 'port', 'slab']
 
 const FOLDER = 'build/fuzz'
 

@@ -46,3 +46,29 @@ it('a worker terminated inside a native call that makes objects ends alone', asy
   )
   expect(end).toMatchObject({ code: 0, signal: null, stdout: '0\n', stderr: '' })
 }, 130_000)
+
+it('a worker terminated while pictures are decoded ends alone', async () => {
+  const end = await runChild(
+    `const { default: sharp } = await import('sharp')
+     const picture = { width: 900, height: 700, channels: 3, background: 'teal' }
+     const bytes = await sharp({ create: picture }).jpeg().toBuffer()
+     const code = \`
+       const { load } = require('./dist/index.cjs')
+       const { workerData, parentPort } = require('node:worker_threads')
+       const lanes = async () => {
+         const model = await load('models/vision')
+         parentPort.postMessage('up')
+         for (;;) await Promise.all(Array.from({ length: 6 }, () => model.classify(workerData)))
+       }
+       lanes()\`
+     for (let i = 0; i < 20; i++) {
+       const victim = inWorker(code, bytes)
+       await new Promise((resolve) => victim.once('message', resolve))
+       await sleep(Math.random() * 25)
+       await victim.terminate()
+     }
+     console.log('alive')`,
+    { timeoutMs: 120_000 },
+  )
+  expect(end).toMatchObject({ code: 0, signal: null, stdout: 'alive\n', stderr: '' })
+}, 130_000)

@@ -1,4 +1,5 @@
 // npm run vision:data: the held-out and calibration pictures of models/vision in .cache/vision (half a minute).
+//   -- --rows      also the rows of both for scripts/vision/variants.py
 //   -- --train     also the training set, for scripts/vision/train.py: needs node_modules only, some minutes
 //   -- --count N   so many training pictures
 //   -- --examples  also examples/pictures
@@ -17,7 +18,12 @@ const EXAMPLES = { stop: 6, 'speed-limit-50': 8, yield: 4, 'no-overtaking': 3, d
 
 main(async () => {
   const { values } = parseArgs({
-    options: { train: { type: 'boolean' }, count: { type: 'string' }, examples: { type: 'boolean' } },
+    options: {
+      rows: { type: 'boolean' },
+      train: { type: 'boolean' },
+      count: { type: 'string' },
+      examples: { type: 'boolean' },
+    },
   })
   const folder = at('.cache', 'vision')
   mkdirSync(folder, { recursive: true })
@@ -26,8 +32,8 @@ main(async () => {
     say(`${SETS[name].count} pictures ${made ? 'made' : 'are'} in .cache/vision/${name}`)
   }
   if (values.examples) await writeExamples()
-  if (!values.train) return
   for (const [name, { count }] of Object.entries(SETS)) {
+    if (!(values.train || (values.rows && name !== 'train'))) continue
     await writeRows(folder, name, name === 'train' ? Number(values.count ?? count) : count)
   }
 })

@@ -1,6 +1,6 @@
 """Quantises models/vision, measures each variant on the held-out pictures and writes their configs.
 
-python scripts/vision/variants.py [--try]     needs the rows of `node scripts/vision/data.mjs --train`
+python scripts/vision/variants.py [--try]     needs the rows of `node scripts/vision/data.mjs --rows`
 
 `vision` is .cache/vision/vision.onnx, as train.py left it, where there is one. `--try` only prints what each way of
 calibrating gives (entropy takes minutes).

@@ -1,4 +1,4 @@
-import { unwatchAbort, watchAbort } from './abort.js'
+import { ClaimQueue, tooLate } from './claim-queue.js'
 import { type ArrayOf, type Datatype, STORAGE } from './datatype.js'
 import { budgetLeft } from './deadline.js'
 import { SubtenError } from './errors.js'
@@ -182,7 +182,10 @@ export class Claims {
   readonly #maxRows: number
   readonly #limit: number
   readonly #held = new Set<Claim>()
-  readonly #waiting = new Set<() => void>()
+  readonly #queue = new ClaimQueue((options) => {
+    if (this.#port.closing) throw closed()
+    return this.tryClaim(options)
+  })
 
   constructor(port: Port, model: string, inputs: readonly TensorSpec[], maxBatchSize: number) {
     this.#port = port
@@ -226,44 +229,25 @@ export class Claims {
   }
 
   async claim(options: ClaimOptions = {}): Promise<Slot> {
-    const { signal } = options
-    for (;;) {
-      if (signal?.aborted) throw signal.reason
-      // Of withDeadline: a claim has no deadline of its own.
-      if (budgetLeft(undefined) === 0)
-        throw new SubtenError('DEADLINE_EXCEEDED', 'the deadline passed before there was a free slot')
-      if (this.#port.closing) throw new SubtenError('MODEL_CLOSED', 'the model is closed')
-      const slot = this.tryClaim(options)
-      if (slot !== null) return slot
-      await this.#room(signal)
-    }
+    options.signal?.throwIfAborted()
+    // Of withDeadline: a claim has no deadline of its own.
+    if (budgetLeft(undefined) === 0) throw tooLate()
+    if (this.#port.closing) throw closed()
+    if (this.#queue.size > 0) this.#shapes(options) // what is wrong is said at once
+    // Who came before goes first.
+    const slot = this.#queue.size === 0 ? this.tryClaim(options) : null
+    return slot ?? this.#queue.wait(options)
   }
 
   releaseAll(): void {
     for (const claim of [...this.#held]) claim.release()
-    for (const wake of [...this.#waiting]) wake()
+    this.#queue.serve()
   }
 
   #released(claim: Claim): void {
     this.#held.delete(claim)
     forgotten.unregister(claim)
-    for (const wake of [...this.#waiting]) wake()
-  }
-
-  /** Resolves when a slot was released here, or after a while, since other environments share the memory. */
-  #room(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer)
-        this.#waiting.delete(wake)
-        if (signal) unwatchAbort(signal, waiting)
-        resolve()
-      }
-      const timer = setTimeout(wake, 1)
-      const waiting = { abort: wake }
-      this.#waiting.add(wake)
-      if (signal) watchAbort(signal, waiting)
-    })
+    this.#queue.serve()
   }
 
   #shapes(options: ClaimOptions): { rows: number; shapes: readonly (readonly number[])[] } {
@@ -300,4 +284,8 @@ export class Claims {
     })
     return { rows, shapes }
   }
+}
+
+function closed(): SubtenError {
+  return new SubtenError('MODEL_CLOSED', 'the model is closed')
 }

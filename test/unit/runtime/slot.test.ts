@@ -166,6 +166,36 @@ describe('the cap', () => {
   })
 })
 
+describe('claims that wait', () => {
+  it('are served in order, however many there are', async () => {
+    const model = await loaded('models/echo', { maxQueueSize: 16 })
+    const slots = claimAll(model)
+    const order: number[] = []
+    const waiting = Array.from({ length: 20_000 }, (_, i) =>
+      model.claim().then((slot) => {
+        order.push(i)
+        slot.release()
+      }),
+    )
+    for (const slot of slots) slot.release()
+    const late = model.claim().then((slot) => {
+      order.push(-1)
+      slot.release()
+    })
+    await Promise.all([...waiting, late])
+    expect(order).toEqual([...waiting.keys(), -1])
+  })
+
+  it('say at once what is wrong, and end when the model is closed', async () => {
+    const model = await loaded('models/echo', { maxQueueSize: 16 })
+    claimAll(model)
+    const waiting = [rejection(model.claim()), rejection(model.claim())]
+    expect(await rejection(model.claim({ rows: 65 }))).toMatchObject({ code: 'BATCH_TOO_LARGE' })
+    await model.close()
+    for (const each of waiting) expect(await each).toMatchObject({ code: 'MODEL_CLOSED' })
+  })
+})
+
 describe('a slot whose request', () => {
   it('is aborted while it runs rejects with the reason and is released', async () => {
     const model = await slowEcho(100)

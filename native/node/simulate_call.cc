@@ -119,6 +119,10 @@ std::string read_options(const Json& json, Options* options) {
   engines.read("baseNs", &options->engine.base_ns, 0, kMostNs);
   engines.read("rowNs", &options->engine.row_ns, 0, kMostNs / 65536);
   engines.read("noise", &options->engine.noise, 0, 3);
+  engines.each("paces", [&](const Json& item) {
+    options->engine.paces.push_back(number(item, 0));
+    return options->engine.paces.back() >= 0.01 && options->engine.paces.back() <= 100;
+  });
   engines.each("table", [&](const Json& item) {
     if (item.items.size() != 2) return false;
     const double rows = number(item.items[0], 0), ns = number(item.items[1], 0);

@@ -25,6 +25,7 @@ interface Flags {
   duration: number
   warmup: number
   instances: number
+  paces?: readonly number[]
   latency?: Line
   latencyTable?: readonly (readonly [number, number])[]
   latencyOf?: string
@@ -68,6 +69,7 @@ export function addSimulate(program: Command, context: Context): void {
     .option('--duration <time>', 'simulated', duration, 10_000_000)
     .option('--warmup <time>', 'before it, not counted', duration, 1_000_000)
     .option('--instances <n>', 'of the model', wholeNumber(1, 1024), 1)
+    .option('--paces <list>', 'instances that differ, as 1,1,2: batches take so many times as long there', pacesOption)
     .option('--latency <base+row>', 'time of a batch, as 1ms+0.1ms a row (the default)', latencyOption)
     .option('--latency-table <list>', 'or by rows, as 1=2ms,8=3ms,64=9ms', tableOption)
     .option('--latency-of <model>', 'or as batches of this model take, measured now')
@@ -133,7 +135,12 @@ async function optionsOf(trace: string | undefined, flags: Flags, context: Conte
       rows: flags.rows,
       burnt: flags.burnt,
     },
-    engine: { instances: flags.instances, ...(table ? { table } : (flags.latency ?? {})), noise: flags.noise },
+    engine: {
+      instances: flags.paces?.length ?? flags.instances,
+      ...(flags.paces && { paces: flags.paces }),
+      ...(table ? { table } : (flags.latency ?? {})),
+      noise: flags.noise,
+    },
     policy: { kind: 'slo', delayNs: (flags.delay ?? 0) * 1000 },
     targetNs: flags.deadline * 1000,
     maxBatch: flags.maxBatch,
@@ -285,6 +292,12 @@ function latencyOption(value: string): Line {
   const [base, row, more] = value.split('+')
   if (more !== undefined) throw new InvalidArgumentError('It must be base+row, as 1ms+0.1ms.')
   return { baseNs: nanoseconds(base), rowNs: nanoseconds(row) }
+}
+
+function pacesOption(value: string): number[] {
+  const paces = value.split(',').map(Number)
+  if (paces.length <= 1024 && paces.every((pace) => pace >= 0.01 && pace <= 100)) return paces
+  throw new InvalidArgumentError('It must be a number from 0.01 to 100 for each instance, as 1,1,2.')
 }
 
 function tableOption(value: string): [number, number][] {

@@ -26,6 +26,8 @@ export interface SimulationOptions {
     readonly rowNs?: number
     readonly table?: readonly (readonly [number, number])[]
     readonly noise?: number
+    /** By instance: its batches take this many times as long. */
+    readonly paces?: readonly number[]
     readonly drifts?: readonly (readonly [number, number])[]
     readonly stalls?: readonly (readonly [number, number])[]
   }

@@ -35,10 +35,16 @@ double Engine::best_rate() const noexcept {
   return best;
 }
 
-int64_t Engine::run(uint32_t rows, int64_t now_ns) noexcept {
+double Engine::speed() const noexcept {
+  double speed = 0;
+  for (uint32_t i = 0; i < options_->instances; ++i) speed += 1 / pace(i);
+  return speed;
+}
+
+int64_t Engine::run(uint32_t instance, uint32_t rows, int64_t now_ns) noexcept {
   while (drift_ < options_->drifts.size() && options_->drifts[drift_].at_ns <= now_ns)
     factor_ = options_->drifts[drift_++].factor;
-  double ns = static_cast<double>(profile_[rows]) * factor_;
+  double ns = static_cast<double>(profile_[rows]) * factor_ * pace(instance);
   if (options_->noise > 0) ns *= std::exp(options_->noise * random_.normal());
   if (stall_ < options_->stalls.size() && options_->stalls[stall_].at_ns <= now_ns)
     ns *= options_->stalls[stall_++].factor;

@@ -36,6 +36,7 @@ struct EngineOptions {
   int64_t base_ns = 1'000'000;
   int64_t row_ns = 100'000;
   std::vector<std::pair<uint32_t, int64_t>> table;  // rows, nanoseconds; instead of the line; straight between
+  std::vector<double> paces;                        // by instance: a batch takes this many times as long; 1 beyond
   double noise = 0;                                 // sigma of the logarithm
   std::vector<Change> drifts;                       // from then on every batch takes this many times as long
   std::vector<Change> stalls;                       // the first batch from then on does

@@ -127,7 +127,7 @@ class Simulation {
     for (const uint32_t slot : instance.batch) instance.rows += requests_[slot].rows;
     waiting_ -= static_cast<uint32_t>(instance.batch.size());
     instance.began_ns = now_;
-    instance.ends_ns = now_ + engine_.run(instance.rows, now_);
+    instance.ends_ns = now_ + engine_.run(index, instance.rows, now_);
     first_end_ = std::min(first_end_, instance.ends_ns);
     ++figures_.batches;
     figures_.rows += instance.rows;
@@ -202,7 +202,8 @@ bool simulate(const Options& options, Figures* figures, uint64_t* left_rows) {
 }
 
 double saturation(const Options& options) {
-  return Engine(options.engine, options.max_batch, options.seed).best_rate() * options.engine.instances;
+  const Engine engine(options.engine, options.max_batch, options.seed);
+  return engine.best_rate() * engine.speed();
 }
 
 std::unique_ptr<Policy> make_policy(const World& world) {

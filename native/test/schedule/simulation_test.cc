@@ -73,6 +73,28 @@ INSTANTIATE_TEST_SUITE_P(Simulation, EveryPolicy,
                          testing::Values(PolicyKind::kSlo, PolicyKind::kNone, PolicyKind::kStatic, PolicyKind::kAimd,
                                          PolicyKind::kRegression, PolicyKind::kClockwork, PolicyKind::kSymphony));
 
+// What batches take is learned of all instances together: see docs/batching.md for what that costs where they differ.
+TEST(Simulation, keeps_most_of_the_goodput_where_an_instance_is_slower) {
+  const auto goodput = [](std::vector<double> paces, double load) {
+    Options options = quiet(1, 5000);
+    options.engine.instances = static_cast<uint32_t>(paces.size());
+    options.engine.paces = std::move(paces);
+    const double best = saturation(options);
+    options.load.rate = load * best;
+    Figures f;
+    EXPECT_TRUE(simulate(options, &f));
+    EXPECT_EQ(f.offered, f.admitted + f.refused + f.queue_full);
+    return static_cast<double>(f.good) / static_cast<double>(f.span_ns) * 1e9 / best;
+  };
+  for (const double load : {1.2, 2.0}) {
+    EXPECT_GT(goodput({1, 1}, load), 0.98);
+    EXPECT_GT(goodput({1, 2}, load), 0.97);
+    EXPECT_GT(goodput({2, 1}, load), 0.97);
+    EXPECT_GT(goodput({1, 1, 1, 3}, load), 0.97);
+    EXPECT_GT(goodput({1, 4}, load), 0.88);
+  }
+}
+
 TEST(Simulation, keeps_its_promises_for_thousands_of_seeds) {
   for (uint32_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE(seed);

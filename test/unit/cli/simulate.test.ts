@@ -20,6 +20,13 @@ it('simulate shows what policies make of the same load', async () => {
   expect(out).toMatch(/all instances can do 4444 rows a second at best$/)
 })
 
+it('simulate has instances of different pace', async () => {
+  const { code, out } = await subten(['simulate', '--poisson', '9000', ...SHORT, '--policy', 'slo', '--paces', '1,2'])
+  expect(code).toBe(0)
+  expect(out).toMatch(/all instances can do 6667 rows a second at best$/)
+  expect((await subten(['simulate', '--poisson', '9000', '--paces', '1,0'])).err).toContain('as 1,1,2')
+})
+
 it('simulate keeps the goodput of slo at twice the load, where that of static is gone', async () => {
   const { out } = await subten(['simulate', '--poisson', '8888', ...SHORT, '--json'])
   const [slo, fixed] = report(out).runs

@@ -13,9 +13,25 @@ const { photo } = await fromSources('test/unit/image/pictures.ts')
 const SIDE = 224
 const MEAN = [0.485, 0.456, 0.406]
 const STD = [0.229, 0.224, 0.225]
+/** Pixels as bytes, as they are. */
+const PLAIN = {
+  channels: 3,
+  layout: 'NHWC',
+  channelOrder: 'RGB',
+  scale: 1,
+  mean: [0],
+  std: [1],
+  fit: 'cover',
+  kernel: 'lanczos3',
+  shrinkOnLoad: true,
+  polarity: 'any',
+  ground: 'auto',
+  background: [0],
+}
 const COUNT = rounds(9)
 const MS = millis(600)
 const PICTURES = [
+  { what: 'JPEG 153 × 136', width: 153, height: 136, format: 'jpeg', side: 96 },
   { what: 'JPEG 640 × 480', width: 640, height: 480, format: 'jpeg' },
   { what: 'JPEG 1920 × 1080', width: 1920, height: 1080, format: 'jpeg' },
   { what: 'WebP 640 × 480', width: 640, height: 480, format: 'webp' },
@@ -23,23 +39,25 @@ const PICTURES = [
 ]
 
 export default async function measure() {
-  const model = await load(meanModel(SIDE, { mean: MEAN, std: STD }))
-  const ways = {
-    'decode, resize, normalise': (bytes) => decodeThenResize(bytes).then((pixels) => infer(model, pixels)),
-    'one pipeline, normalise': (bytes) => onePipeline(bytes).then((pixels) => infer(model, pixels)),
-    classify: (bytes) => model.classify(bytes),
-  }
-  const [before, , now] = Object.keys(ways)
+  const models = {}
+  for (const side of [SIDE, 96]) models[side] = await load(meanModel(side, { mean: MEAN, std: STD }))
+  const waysOf = (side) => ({
+    'decode, resize, normalise': (bytes) => decodeThenResize(bytes, side).then((pixels) => infer(models, side, pixels)),
+    'one pipeline, normalise': (bytes) => onePipeline(bytes, side).then((pixels) => infer(models, side, pixels)),
+    classify: (bytes) => models[side].classify(bytes),
+  })
+  const [before, pipeline, now] = Object.keys(waysOf(SIDE))
   const lines = []
   const rows = []
   const raw = {}
-  for (const { what, width, height, format } of PICTURES) {
+  for (const { what, width, height, format, side = SIDE } of PICTURES) {
     const picture = await photo(width, height)
     const bytes = await picture[format]({ quality: 85 }).toBuffer()
-    const found = await interleave(ways, COUNT, (way) => timed(() => way(bytes)))
-    const loops = Object.fromEntries(
-      Object.entries(found).map(([name, each]) => [name, each.map(({ loopUs }) => loopUs)]),
-    )
+    const found = await interleave(waysOf(side), COUNT, (way) => timed(() => way(bytes)))
+    const of = (figure) =>
+      Object.fromEntries(Object.entries(found).map(([name, each]) => [name, each.map((run) => run[figure])]))
+    const loops = of('loopUs')
+    const cpu = of('cpuUs')
     const times = Object.entries(found).map(([name, each]) => [name, quantiles(each.map(({ histogram }) => histogram))])
     const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
     const ratio = (of) => paired(of(before), of(now))
@@ -50,27 +68,34 @@ export default async function measure() {
         detail: `${number(middle(loops[before]))} and ${number(middle(loops[now]))} µs a picture`,
       }),
     )
+    lines.push(
+      ratioLine({
+        name: `${what}: CPU time of all threads, one pipeline / classify`,
+        ratio: paired(cpu[pipeline], cpu[now]),
+        detail: `${number(middle(cpu[pipeline]))} and ${number(middle(cpu[now]))} µs a picture`,
+      }),
+    )
     const p50s = Object.fromEntries(times.map(([name, row]) => [name, row.p50s]))
     lines.push(ratioLine({ name: `${what}: p50 of two steps / of classify`, ratio: ratio((name) => p50s[name]) }))
     for (const [name, row] of times) {
       rows.push({ what: `${what}, ${name} (loop ${number(middle(loops[name]))} µs)`, ...row })
     }
-    raw[what] = { loops, p50s, apart: await apart(bytes) }
+    raw[what] = { loops, cpu, p50s, apart: await apart(bytes, side) }
     const { most, mean } = raw[what].apart
     lines.push(
       `${what}: pixels that differ from two steps by at most ${number(most)} of 255, ${number(mean)} on average`,
     )
   }
-  Object.assign(raw, { loops: await loopsAlone(), many: await manyAtOnce(model) })
+  Object.assign(raw, { loops: await loopsAlone(), many: await manyAtOnce(models[SIDE]) })
   const { byTable, byArithmetic } = raw.loops
   lines.push(
     `Writing 3 × ${SIDE} × ${SIDE} values: ${number(byTable)} µs by table and words, ${number(byArithmetic)} µs by arithmetic`,
     ...raw.many.map(({ concurrency, cache, rate }) => {
       const settings = `sharp.concurrency(${concurrency}), cache ${cache ? 'on' : 'off'}`
-      return `16 callers, JPEG 1920 × 1080, ${settings}: ${number(rate)} pictures a second`
+      return `16 callers, WebP 1920 × 1080, ${settings}: ${number(rate)} pictures a second`
     }),
   )
-  await model.close()
+  for (const model of Object.values(models)) await model.close()
   const notes = [
     'One picture after another; a model that computes the mean of each channel stands behind each way. The CPU time of the event loop is that of its thread (schedstat), with what libvips does elsewhere left out.',
     'The pictures are noise of 32 × 32 pixels a grain, smoothed: fewer details than photos have, which compress better.',
@@ -86,21 +111,21 @@ const opened = (bytes) =>
 const pixelsOf = (pipeline) => pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
 
 /** All of the picture, then a second pipeline: what the server did before there was classify(). */
-async function decodeThenResize(bytes) {
+async function decodeThenResize(bytes, side) {
   const { data, info } = await pixelsOf(opened(bytes))
   const { width, height, channels } = info
-  const pipeline = sharp(data, { raw: { width, height, channels } }).resize(SIDE, SIDE, { fit: 'cover' })
+  const pipeline = sharp(data, { raw: { width, height, channels } }).resize(side, side, { fit: 'cover' })
   return (await pixelsOf(pipeline)).data
 }
 
-async function onePipeline(bytes) {
-  return (await pixelsOf(opened(bytes).resize(SIDE, SIDE, { fit: 'cover' }))).data
+async function onePipeline(bytes, side) {
+  return (await pixelsOf(opened(bytes).resize(side, side, { fit: 'cover' }))).data
 }
 
-const infer = (model, pixels) => model.infer({ image: normalised(pixels) })
+const infer = (models, side, pixels) => models[side].infer({ image: normalised(pixels) })
 
 function normalised(pixels) {
-  const area = SIDE * SIDE
+  const area = pixels.length / 3
   const values = new Float32Array(3 * area)
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < area; i++) values[c * area + i] = (pixels[i * 3 + c] / 255 - MEAN[c]) / STD[c]
@@ -112,6 +137,7 @@ function normalised(pixels) {
 async function timed(call) {
   const histogram = newHistogram()
   const before = threadUs()
+  const spent = process.cpuUsage()
   const end = performance.now() + MS
   let calls = 0
   for (let sent = performance.now(); sent < end; calls++) {
@@ -120,7 +146,8 @@ async function timed(call) {
     histogram.record(Math.max(1, Math.round((now - sent) * 1e6)))
     sent = now
   }
-  return { histogram, loopUs: (threadUs() - before) / calls }
+  const { user, system } = process.cpuUsage(spent)
+  return { histogram, loopUs: (threadUs() - before) / calls, cpuUs: (user + system) / calls }
 }
 
 /** Of this process's first thread, which is the one that asks. */
@@ -128,14 +155,21 @@ function threadUs() {
   return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1000
 }
 
-/** How far the pixels of one pipeline are from those of two, in levels of 255. */
-async function apart(bytes) {
-  const [one, two] = await Promise.all([onePipeline(bytes), decodeThenResize(bytes)])
-  const differences = one.map((value, i) => Math.abs(value - two[i]))
-  return {
-    most: differences.reduce((a, b) => Math.max(a, b)),
-    mean: differences.reduce((a, b) => a + b, 0) / one.length,
+/** How far the pixels of `classify` are from decoding and then resizing, in levels of 255. */
+async function apart(bytes, side) {
+  const { preparePicture } = await fromSources('src/image/prepare.ts')
+  const spec = { ...PLAIN, height: side, width: side }
+  const { input } = await preparePicture(bytes, spec, { name: 'image', datatype: 'UINT8', shape: [1, side, side, 3] })
+  const one = new Uint8Array(3 * side * side)
+  input.write(one)
+  const two = await decodeThenResize(bytes, side)
+  let [most, sum] = [0, 0]
+  for (let i = 0; i < one.length; i++) {
+    const difference = Math.abs(one[i] - two[i])
+    most = Math.max(most, difference)
+    sum += difference
   }
+  return { most, mean: sum / one.length }
 }
 
 /** Writing the values alone, microseconds of CPU time. */
@@ -169,7 +203,7 @@ async function loopsAlone() {
 
 /** Pictures a second of many callers, under the settings of libvips that concern them. */
 async function manyAtOnce(model) {
-  const bytes = await (await photo(1920, 1080)).jpeg({ quality: 85 }).toBuffer()
+  const bytes = await (await photo(1920, 1080)).webp({ quality: 85 }).toBuffer()
   const kept = { concurrency: sharp.concurrency(), ...sharp.cache() }
   const settings = [1, 2].flatMap((concurrency) => [true, false].map((cache) => ({ concurrency, cache })))
   const contenders = Object.fromEntries(settings.map((each) => [JSON.stringify(each), each]))

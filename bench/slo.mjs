@@ -14,6 +14,7 @@ import { number } from './report.mjs'
 
 const REPEATS = rounds(3)
 const DELAYS_US = isQuick ? [0] : [0, 500, 1000, 2000, 5000]
+const BURST_DELAYS_US = isQuick ? [0] : [0, 1000, 5000]
 const SWEEP = isQuick ? [0.8] : [0.8, 0.9, 1]
 const NULL_ENGINE = { busy_us: 1000, busy_us_per_row: 100 }
 const NULL_RUNS = {
@@ -34,6 +35,7 @@ const ENGINES = [
     ...NULL_RUNS,
     name: 'null engine, 1 ms + 0.1 ms a row',
     options: { max_batch_size: 8, parameters: NULL_ENGINE },
+    burstShares: [1.2],
   },
   {
     name: 'ResNet-50',
@@ -148,7 +150,7 @@ async function measureEngine(engine, out) {
     const load = { rate: share * best.goodput, cv: 4 }
     const burstSlo = await several(slo, load)
     const all = []
-    for (const delayUs of delaysUs) {
+    for (const delayUs of engine.delaysUs ?? BURST_DELAYS_US) {
       for (const told of [true, false])
         all.push({ delayUs, told, ...(await once(engine, staticOptions(delayUs), { ...load, told })) })
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 namespace subten {
 namespace {
@@ -26,6 +27,29 @@ uint32_t used(uint32_t length, uint32_t scale) { return std::max(1u, length / sc
 bool fits(const Axis& axis, uint32_t source) {
   return axis.length > 0 && axis.shrink >= 1 && axis.shrink <= source && axis.origin >= -axis.shrink &&
          axis.origin + axis.length * axis.shrink <= source + axis.shrink;
+}
+
+// Upright, as EXIF's orientation says (2.32, 4.6.4): which corner of the picture is first in the file, and whether its
+// rows are columns.
+std::vector<uint8_t> turned(const std::vector<uint8_t>& lying, const JpegRequest& request) {
+  const uint32_t orientation = request.orientation;
+  const bool columns = orientation >= 5;
+  const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool from_below = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  const uint32_t width = columns ? request.y.length : request.x.length;
+  const uint32_t height = columns ? request.x.length : request.y.length;
+  std::vector<uint8_t> upright(lying.size());
+  uint8_t* to = upright.data();
+  for (uint32_t y = 0; y < height; ++y) {
+    for (uint32_t x = 0; x < width; ++x, to += request.channels) {
+      const uint32_t column = columns ? y : x;
+      const uint32_t row = columns ? x : y;
+      const size_t at = static_cast<size_t>(from_below ? request.y.length - 1 - row : row) * request.x.length +
+                        (from_right ? request.x.length - 1 - column : column);
+      std::copy_n(lying.data() + at * request.channels, request.channels, to);
+    }
+  }
+  return upright;
 }
 
 }  // namespace
@@ -62,9 +86,10 @@ bool decode_jpeg(const TurboJpegApi& api, std::span<const uint8_t> bytes, const 
   if (api.decompress(handle, bytes.data(), bytes.size(), decoded.get(), 0, format) != 0) {
     return refuse(api.error_text(handle));
   }
-  pixels->resize(static_cast<size_t>(request.x.length) * request.y.length * request.channels);
+  std::vector<uint8_t> resampled(static_cast<size_t>(request.x.length) * request.y.length * request.channels);
   const PixelView view{decoded.get(), width, height, request.channels, pitch};
-  resample(view, request.kernel, request.x, request.y, pixels->data());
+  resample(view, request.kernel, request.x, request.y, resampled.data());
+  *pixels = request.orientation == 1 ? std::move(resampled) : turned(resampled, request);
   return true;
 }
 

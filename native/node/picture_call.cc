@@ -24,6 +24,7 @@ enum Field {
   kOriginY,
   kShrinkY,
   kRows,
+  kOrientation,
   kFields
 };
 
@@ -94,11 +95,13 @@ bool read_request(const double* numbers, JpegRequest* request) {
   if (scale != 1 && scale != 2 && scale != 4 && scale != 8) return false;
   if (!is_whole(numbers[kKernel], 0, kKernelCount - 1)) return false;
   if (!is_whole(numbers[kColumns], 1, kLongest) || !is_whole(numbers[kRows], 1, kLongest)) return false;
+  if (!is_whole(numbers[kOrientation], 1, 8)) return false;
   request->width = static_cast<uint32_t>(numbers[kWidth]);
   request->height = static_cast<uint32_t>(numbers[kHeight]);
   request->channels = static_cast<uint32_t>(numbers[kChannels]);
   request->scale = static_cast<uint32_t>(scale);
   request->kernel = static_cast<Kernel>(numbers[kKernel]);
+  request->orientation = static_cast<uint32_t>(numbers[kOrientation]);
   request->x = {numbers[kOriginX], numbers[kShrinkX], static_cast<uint32_t>(numbers[kColumns])};
   request->y = {numbers[kOriginY], numbers[kShrinkY], static_cast<uint32_t>(numbers[kRows])};
   return true;

@@ -14,6 +14,8 @@ export interface FittedPicture {
 
 /** One axis of the resized picture: pixel i is centred at origin + (i + 0.5) × shrink of the decoded one. */
 interface Axis {
+  /** Pixels that the decoded picture has along it. */
+  readonly source: number
   readonly origin: number
   readonly shrink: number
   readonly length: number
@@ -21,8 +23,8 @@ interface Axis {
 
 /**
  * A plain JPEG at the size that `spec` wants, decoded by libjpeg-turbo and resized without libvips, whose pipeline costs a
- * small picture five times as much. Plain: baseline, grey or YCbCr, upright, without a colour profile, and not smaller
- * than what it becomes. Everything else is undefined, and so is what turns out to be damaged: that is for libvips to say.
+ * small picture five times as much. Plain: baseline, grey or YCbCr, without a colour profile, and not smaller than what it
+ * becomes. Everything else is undefined, and so is what turns out to be damaged: that is for libvips to say.
  */
 export async function plainJpeg(
   bytes: Uint8Array,
@@ -32,23 +34,27 @@ export async function plainJpeg(
   const kernel = KERNELS.indexOf(spec.kernel)
   const header = jpegHeader(bytes)
   if (header === undefined || kernel < 0 || !isPlain(header)) return undefined
-  const { width, height } = header
+  const { width, height, orientation } = header
   if (width * height > limits.maxPixels) return undefined
-  const geometry = geometryOf(spec, width, height)
-  const axes = axesOf(spec, geometry, width, height)
-  if (axes === undefined) return undefined
-  const { x, y, scale } = axes
+  const [uprightWidth, uprightHeight] = orientation >= 5 ? [height, width] : [width, height]
+  const geometry = geometryOf(spec, uprightWidth, uprightHeight)
+  const upright = axesOf(spec, geometry, uprightWidth, uprightHeight)
+  if (upright === undefined) return undefined
+  const { scale } = upright
+  const { x, y } = asInFile(upright, orientation)
   const channels = header.components === 1 && spec.channels === 1 ? 1 : 3
-  const numbers = [width, height, channels, scale, kernel, x.origin, x.shrink, x.length, y.origin, y.shrink, y.length]
+  const axes = [x, y].flatMap(({ origin, shrink, length }) => [origin, shrink, length])
+  const numbers = [width, height, channels, scale, kernel, ...axes, orientation]
   const pixels = await addon().decodeJpeg?.(bytes, Float64Array.from(numbers))
   if (pixels === undefined || typeof pixels === 'string') return undefined
-  const picture = toPicture(new Uint8Array(pixels), x.length, y.length, channels, spec.channels, spec.ground)
+  const [columns, rows] = [upright.x.length, upright.y.length]
+  const picture = toPicture(new Uint8Array(pixels), columns, rows, channels, spec.channels, spec.ground)
   return { picture, place: geometry.place }
 }
 
 function isPlain({ width, height, baseline, components, orientation, profile, adobe }: JpegHeader): boolean {
   const colours = components === 1 || components === 3
-  return width > 0 && height > 0 && baseline && colours && orientation === 1 && !profile && !adobe
+  return width > 0 && height > 0 && baseline && colours && orientation > 0 && !profile && !adobe
 }
 
 /** The axes of what is cut out of the resized picture, as sharp has them; undefined where it were enlarged. */
@@ -77,6 +83,16 @@ function axesOf(
   }
 }
 
+/** The axes of an upright picture as those of the file, which native code turns back. */
+function asInFile({ x, y }: { x: Axis; y: Axis }, orientation: number): { x: Axis; y: Axis } {
+  const mirrored = (axis: Axis): Axis => ({ ...axis, origin: axis.source - axis.origin - axis.length * axis.shrink })
+  const [across, down] = orientation >= 5 ? [y, x] : [x, y]
+  return {
+    x: [2, 3, 7, 8].includes(orientation) ? mirrored(across) : across,
+    y: [3, 4, 6, 7].includes(orientation) ? mirrored(down) : down,
+  }
+}
+
 /** `whole` pixels of the resized picture lie around the middle of `source`; of them `wanted`, from `from` on. */
 function axis(
   source: number,
@@ -88,7 +104,7 @@ function axis(
 ): Axis {
   const length = covers || from !== undefined ? wanted : whole
   const start = from ?? Math.floor((whole - length + 1) / 2)
-  return { origin: (source - whole * shrink) / 2 + start * shrink, shrink, length }
+  return { source, origin: (source - whole * shrink) / 2 + start * shrink, shrink, length }
 }
 
 /** What a JPEG is decoded at one over of, to be at least as large as wanted: sharp's rule, with room for rounding. */

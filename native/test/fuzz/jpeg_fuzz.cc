@@ -69,6 +69,7 @@ void run(FuzzBytes in) {
     request.kernel = static_cast<Kernel>(in.below(kKernelCount));
     request.x = {real(&in), real(&in), in.number(300) % 1000};
     request.y = {real(&in), real(&in), in.number(300) % 1000};
+    request.orientation = 1 + in.below(8);
     picture = {static_cast<int>(request.width), static_cast<int>(request.height), 1, in.byte()};
     if (in.below(20) == 0) ++picture.width;
     std::vector<uint8_t> pixels;

@@ -19,6 +19,7 @@ struct FakePicture {
   bool bad_header = false;
   bool damaged = false;
   bool no_decoder = false;
+  bool letters = false;  // pixels a, b, c and so on
   // What was asked of it.
   int open = 0;
   int denom = 0;
@@ -68,6 +69,7 @@ TurboJpegApi fake_api() {
     const int width = (fake.width + fake.denom - 1) / fake.denom;
     const int height = (fake.height + fake.denom - 1) / fake.denom;
     std::memset(out, 77, static_cast<size_t>(width) * height * channels);
+    for (int i = 0; fake.letters && i < width * height; ++i) out[i] = static_cast<unsigned char>('a' + i);
     return pitch == 0 && !fake.damaged ? 0 : -1;
   };
   return api;
@@ -105,6 +107,25 @@ TEST_F(DecodeJpeg, DecodesGreyToOneChannel) {
   ASSERT_TRUE(decode(usual_)) << why_;
   EXPECT_EQ(pixels_, std::vector<uint8_t>(10 * 10, 77));
   EXPECT_EQ(fake.format, TurboJpegApi::kGray);
+}
+
+TEST_F(DecodeJpeg, TurnsPixelsUpright) {
+  // Orientation 1 to 8 of the same six pixels, rows apart by a bar.
+  const char* const upright[] = {"abc|def",  "cba|fed",  "fed|cba",  "def|abc",
+                                 "ad|be|cf", "da|eb|fc", "fc|eb|da", "cf|be|ad"};
+  fake = FakePicture{.width = 3, .height = 2, .colorspace = TurboJpegApi::kGrayscale, .letters = true};
+  for (uint32_t orientation = 1; orientation <= 8; ++orientation) {
+    JpegRequest request{.width = 3, .height = 2, .channels = 1, .x = {0, 1, 3}, .y = {0, 1, 2}};
+    request.orientation = orientation;
+    ASSERT_TRUE(decode(request)) << why_;
+    std::string seen;
+    const size_t width = orientation >= 5 ? 2 : 3;
+    for (size_t i = 0; i < pixels_.size(); ++i) {
+      if (i > 0 && i % width == 0) seen += '|';
+      seen += static_cast<char>(pixels_[i]);
+    }
+    EXPECT_EQ(seen, upright[orientation - 1]) << orientation;
+  }
 }
 
 TEST_F(DecodeJpeg, RefusesADamagedPictureWithTheDecodersWords) {

@@ -8,7 +8,7 @@ export interface JpegHeader {
   readonly baseline: boolean
   /** EXIF's, 1 (upright) where there is none. */
   readonly orientation: number
-  /** Whether a colour profile is embedded. */
+  /** Whether a colour profile is embedded that does not say it is sRGB's. */
   readonly profile: boolean
   /** Adobe's marker: what the colours are is then not for JFIF to say. */
   readonly adobe: boolean
@@ -24,6 +24,11 @@ const SOS = 0xda
 const APP1 = 0xe1
 const APP2 = 0xe2
 const APP14 = 0xee
+/** Four letters as a number. */
+const DESC = 0x64657363
+const MLUC = 0x6d6c7563
+/** `ICC_PROFILE`, a zero, the number of the segment and of all. */
+const ICC_HEAD = 14
 /** EXIF's tag 0x0112. */
 const ORIENTATION = 0x0112
 
@@ -57,7 +62,7 @@ export function jpegHeader(bytes: Uint8Array): JpegHeader | undefined {
     } else if (marker === APP1 && text(bytes, start, 'Exif\0\0', end)) {
       found.orientation = exifOrientation(view, start + 6, end)
     } else if (marker === APP2 && text(bytes, start, 'ICC_PROFILE\0', end)) {
-      found.profile = true
+      found.profile ||= !saysSrgb(view, start + ICC_HEAD, end)
     } else if (marker === APP14 && text(bytes, start, 'Adobe', end)) {
       found.adobe = true
     }
@@ -87,6 +92,31 @@ function exifOrientation(view: DataView, tiff: number, end: number): number {
     return value >= 1 && value <= 8 ? value : 0
   }
   return 1
+}
+
+/**
+ * Whether an ICC profile (ICC.1:2010, 7.2 to 7.3, 10.15; `desc` of version 2) has a description that begins with sRGB, as
+ * cameras, browsers and editors write it. One that goes on in further segments, or cannot be read, does not.
+ */
+function saysSrgb(view: DataView, start: number, end: number): boolean {
+  if (start + 132 > end || view.getUint32(start) !== end - start) return false
+  const tags = Math.min(view.getUint32(start + 128), 100)
+  for (let i = 0; i < tags; i++) {
+    const tag = start + 132 + 12 * i
+    if (tag + 12 > end) return false
+    if (view.getUint32(tag) !== DESC) continue
+    const at = start + view.getUint32(tag + 4)
+    if (at + 32 > end) return false
+    const type = view.getUint32(at)
+    if (type === DESC) return spells(view, at + 12, 1, end)
+    return type === MLUC && spells(view, at + view.getUint32(at + 24) + 1, 2, end)
+  }
+  return false
+}
+
+function spells(view: DataView, at: number, step: number, end: number): boolean {
+  if (at + 4 * step > end) return false
+  return [...'sRGB'].every((letter, i) => view.getUint8(at + i * step) === letter.charCodeAt(0))
 }
 
 function text(bytes: Uint8Array, at: number, word: string, end: number): boolean {

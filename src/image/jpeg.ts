@@ -23,8 +23,7 @@ interface Axis {
 
 /**
  * A plain JPEG at the size that `spec` wants, decoded by libjpeg-turbo and resized without libvips, whose pipeline costs a
- * small picture five times as much. Plain: baseline, grey or YCbCr, without a colour profile, and not smaller than what it
- * becomes. Everything else is undefined, and so is what turns out to be damaged: that is for libvips to say.
+ * small picture five times as much. Plain: baseline, grey or YCbCr in sRGB, and not smaller than what it becomes. Everything else is undefined, and so is what turns out to be damaged: that is for libvips to say.
  */
 export async function plainJpeg(
   bytes: Uint8Array,

@@ -114,6 +114,14 @@ describe('plainJpeg', () => {
     }
   })
 
+  it('takes a profile that says it is sRGB for none', async () => {
+    const bytes = await (await photo(300, 200)).withIccProfile('srgb').jpeg().toBuffer()
+    expect(bytes.includes('ICC_PROFILE')).toBe(true)
+    const found = await plainJpeg(bytes, spec, limits)
+    const { most, mean } = apart(found?.picture as Picture, await byLibvips(bytes, spec))
+    expect({ most, mean }).toSatisfy(() => most <= 4 && mean < 0.7)
+  })
+
   it('leaves to libvips what is not plain', async () => {
     const fresh = await photo(200, 150)
     const plain = await fresh.clone().jpeg().toBuffer()

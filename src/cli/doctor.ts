@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Command } from 'commander'
+import { GPU_ENGINES, installedGpu } from '../load/gpu-files.js'
 import { installed, jpegFile } from '../runtime/addon-file.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { CudaInfo } from '../runtime/system.js'
 import { version } from '../server/package-version.js'
 import type { Context, EngineInfo, SystemInfo } from './context.js'
 import { FAILED, OK } from './exit-codes.js'
+import { type GpuFacts, gpuFacts, gpuRow } from './gpu.js'
 import { type HostFacts, hostFacts } from './host-facts.js'
 import { type OpenvinoFacts, openvinoFacts, openvinoRow } from './providers.js'
 import { toJsonText } from './report.js'
@@ -27,6 +29,7 @@ export function addDoctor(program: Command, context: Context): void {
       const problem = 'problem' in info ? info : undefined
       const triton = tritonFacts()
       const openvino = openvinoFacts()
+      const gpu = gpuFacts()
       const advice = [...adviceFor(host, system, problem), ...triton.advice]
       const report = {
         subten: version,
@@ -35,10 +38,11 @@ export function addDoctor(program: Command, context: Context): void {
         jpegLibrary: jpegFile(installed()) || null,
         triton,
         openvino,
+        gpuLibraries: gpu,
         ...(problem && { problem: problem.problem }),
         advice,
       }
-      context.out(flags.json ? toJsonText(report) : text({ host, system, triton, openvino, problem, advice }))
+      context.out(flags.json ? toJsonText(report) : text({ host, system, triton, openvino, gpu, problem, advice }))
       const works = system?.engines.some((engine) => engine.name === DEFAULT_ENGINE && engine.available) === true
       command.setOptionValue('exitCode', works ? OK : FAILED)
     })
@@ -60,11 +64,12 @@ interface Report {
   readonly system: SystemInfo | undefined
   readonly triton: TritonFacts
   readonly openvino: OpenvinoFacts
+  readonly gpu: GpuFacts
   readonly problem: Problem | undefined
   readonly advice: readonly string[]
 }
 
-function text({ host, system, triton, openvino, problem, advice }: Report): string {
+function text({ host, system, triton, openvino, gpu, problem, advice }: Report): string {
   const row = (name: string, value: string): string => `  ${name.padEnd(14)}${value}`
   const addon = system ? `${system.addon.version} (${system.addon.path})` : `does not load: ${problem?.problem}`
   const { cgroup, cpu } = host
@@ -82,6 +87,7 @@ function text({ host, system, triton, openvino, problem, advice }: Report): stri
     ...tritonRows(triton).map(([name, value]) => row(name, value)),
     'providers',
     row(...openvinoRow(openvino)),
+    ...GPU_ENGINES.map((engine) => row(...gpuRow(engine, gpu[engine]))),
     'machine',
     row('node', `${host.node}, ${host.platform}, ${host.libc}`),
     row('cpu', cpu.model),
@@ -140,9 +146,9 @@ function adviceFor(host: HostFacts, system: SystemInfo | undefined, problem: Pro
     )
   }
   if (host.gpu && system?.cuda?.error) advice.push(`The GPU cannot be used: ${system.cuda.error}`)
-  else if (host.gpu && engine?.library && !hasCudaProvider(engine.library)) {
+  else if (host.gpu && engine?.library && !hasCudaProvider(engine.library) && installedGpu('cuda') === undefined) {
     advice.push(
-      'There is a GPU, and this ONNX Runtime computes on the CPU only: set SUBTEN_ONNXRUNTIME_LIB to one that was built for GPUs, and load with executionProviders or KIND_GPU (docs/gpu.md).',
+      'There is a GPU, and this ONNX Runtime computes on the CPU only: run `npx subten gpu install`, or set SUBTEN_ONNXRUNTIME_LIB to one that was built for GPUs, and load with executionProviders or KIND_GPU (docs/gpu.md).',
     )
   }
   return advice

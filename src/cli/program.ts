@@ -6,6 +6,7 @@ import type { Context } from './context.js'
 import { addDoctor } from './doctor.js'
 import { OK, USAGE } from './exit-codes.js'
 import { addExplain } from './explain.js'
+import { addGpu } from './gpu.js'
 import { addInfer } from './infer.js'
 import { addInspect } from './inspect.js'
 import { addOptimize } from './optimize.js'
@@ -23,6 +24,7 @@ const COMMANDS = [
   addBench,
   addDoctor,
   addProviders,
+  addGpu,
   addInspect,
   addTypes,
   addSla,

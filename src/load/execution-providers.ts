@@ -1,6 +1,7 @@
 import type { ModelConfig } from '../repository/config-types.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { CudaProvider, ExecutionProvider, LoadOptions, OpenvinoProvider } from '../runtime/types.js'
+import { installedCuda } from './gpu-files.js'
 import { openvinoPlan } from './openvino-provider.js'
 import { checkProviderOptions, type DevicePlan, providerError as wrong } from './provider-options.js'
 
@@ -32,7 +33,9 @@ const NOT_BUILT = new Set(['tensorrt', 'nv-tensorrt-rtx', 'rocm', 'directml', 'c
 export function devicePlan(options: LoadOptions, config: ModelConfig, engine: string): DevicePlan | undefined {
   const given = options.executionProviders
   if (given === undefined)
-    return engine === 'onnxruntime' ? (groupPlan(config) ?? acceleratorPlan(config, options.engineLibrary)) : undefined
+    return engine === 'onnxruntime'
+      ? (withInstalled(groupPlan(config), options.engineLibrary) ?? acceleratorPlan(config, options.engineLibrary))
+      : undefined
   if (engine !== 'onnxruntime') throw wrong('', `is for the engine onnxruntime, and this model's is ${engine}`)
   const providers = checkedProviders(given)
   const at = providers.findIndex(({ name }) => name !== 'cpu')
@@ -45,7 +48,20 @@ export function devicePlan(options: LoadOptions, config: ModelConfig, engine: st
   const only = providers.length === 1
   if (first === 'openvino')
     return openvinoPlan(providers[0] as OpenvinoProvider, only, instancesOf(config), options.engineLibrary)
-  return cudaPlan(checkedCuda(providers[0] as CudaProvider), only, instancesOf(config))
+  return withInstalled(
+    cudaPlan(checkedCuda(providers[0] as CudaProvider), only, instancesOf(config)),
+    options.engineLibrary,
+  )
+}
+
+/** What `subten gpu install` has fetched, where nobody named a library. */
+function withInstalled(plan: DevicePlan | undefined, engineLibrary: string | undefined): DevicePlan | undefined {
+  if (plan === undefined || engineLibrary !== undefined || process.env.SUBTEN_ONNXRUNTIME_LIB) return plan
+  const cuda = installedCuda()
+  if (cuda === undefined) return plan
+  const named = plan.settings.some(([key]) => key === 'cuda_library_path') || process.env.SUBTEN_CUDA_LIBRARY_PATH
+  const settings = named ? plan.settings : [...plan.settings, ['cuda_library_path', cuda.libraryPath] as const]
+  return { ...plan, libraryPath: cuda.library, settings }
 }
 
 function checkedProviders(given: unknown): readonly { readonly name: string }[] {

@@ -1,24 +1,16 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { installed } from '../runtime/addon-file.js'
-import { cacheDirectory, isCheckout } from '../runtime/cache-directory.js'
+import { installFolders } from './install-folders.js'
 import release from './openvino-release.json' with { type: 'json' }
+import { INSTALLED_NOTE } from './wheel-install.js'
 
-export { release }
+export { INSTALLED_NOTE, release }
 
-/** What the installer leaves in a folder that is whole: the hash of the wheel. */
-export const INSTALLED_NOTE = 'installed'
 const PROVIDER = 'libonnxruntime_providers_openvino.so'
 
 /** The folders that `subten providers install openvino` may have filled; it fills the first. */
 export function openvinoFolders(env = process.env): string[] {
-  const { root } = installed()
-  const cache = cacheDirectory(undefined, env)
-  const bases = [
-    ...(root !== undefined && isCheckout(root) ? [join(root, '.cache')] : []),
-    ...(cache === undefined ? [] : [cache]),
-  ]
-  return bases.map((base) => join(base, 'openvino', release.version))
+  return installFolders(join('openvino', release.version), env)
 }
 
 /** The ONNX Runtime with OpenVINO's provider that was installed, where there is one. */

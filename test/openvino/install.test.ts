@@ -38,7 +38,7 @@ echo "$@" >> ${place}/calls
 case "$1 $2 $3" in
   "-m pip --version") exit 0 ;;
   "-m pip download") while [ "$1" != --dest ]; do shift; done; dest=$2; ${download} ;;
-  "-c "*) wheel=$3; out=$4; shift 4; for name; do printf '\\0${release.soname.from}\\0' > "$out/$(basename "$name")"; done ;;
+  "-c "*) wheel=$3; out=$4; shift 5; for name; do printf '\\0${release.soname.from}\\0' > "$out/$(basename "$name")"; done ;;
 esac
 `
   writeFileSync(path, script)

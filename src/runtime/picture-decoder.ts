@@ -1,0 +1,36 @@
+import { SubtenError } from './errors.js'
+
+/**
+ * What classifies pictures, loaded by the first of them: nobody else pays for an image decoder, or has to install it.
+ *
+ * @throws SubtenError UNSUPPORTED_PLATFORM where the decoder, sharp, is not installed or does not load
+ */
+export function pictureClassifier(): Promise<typeof import('../image/classify.js')> {
+  return withDecoder(() => import('../image/classify.js'))
+}
+
+/** What turns pictures into tensors; loaded, and missing, in the same way. */
+export function picturePreparation(): Promise<typeof import('../image/prepare.js')> {
+  return withDecoder(() => import('../image/prepare.js'))
+}
+
+/** One thread a picture: a server's other threads are for other requests, and for the engines. */
+export async function oneThreadAPicture(): Promise<void> {
+  try {
+    const { default: sharp } = await import('sharp')
+    sharp.concurrency(1)
+  } catch {
+    // who sends a picture reads what is missing
+  }
+}
+
+async function withDecoder<T>(load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw new SubtenError('UNSUPPORTED_PLATFORM', 'the image decoder, sharp, is not installed or does not load here', {
+      remedy: 'Install it, with its build for this platform: `npm install --include=optional sharp`.',
+      cause,
+    })
+  }
+}

@@ -1,19 +1,22 @@
 // At release: writes the engine packages of the other platforms beside npm/onnxruntime-linux-x64, the model for all.
-// They are not workspaces, since a foreign `os` stops npm, and not committed.
-//   node scripts/platform-packages.mjs && for d in npm/onnxruntime-*; do npm publish ./$d; done
+// They are not workspaces, since a foreign `os` stops npm, and not committed. `npm run packages` packs them.
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { fetchOnnxRuntime } from './fetch-onnxruntime.mjs'
-import { at, main, say } from './step.mjs'
+import { at, main, StepError, say } from './step.mjs'
 
 const titles = { darwin: 'macOS', linux: 'Linux', win32: 'Windows' }
 
-main(async () => {
+/** Fills the engine packages of these platforms, of all by default. */
+export async function writePlatformPackages(wanted) {
   const model = at('npm', 'onnxruntime-linux-x64')
   const manifest = JSON.parse(readFileSync(join(model, 'package.json'), 'utf8'))
   const { platforms } = JSON.parse(readFileSync(at('scripts', 'onnxruntime.json'), 'utf8'))
 
-  for (const [platform, { output, source, soname }] of Object.entries(platforms)) {
+  for (const platform of wanted ?? Object.keys(platforms)) {
+    if (!platforms[platform]) throw new StepError(`scripts/onnxruntime.json has no library for ${platform}`)
+    const { output, source, soname } = platforms[platform]
     await fetchOnnxRuntime({ platform })
     if (platform === 'linux-x64') continue
     const [os, cpu] = platform.split('-')
@@ -41,4 +44,9 @@ main(async () => {
     )
     say(`wrote npm/onnxruntime-${platform}`)
   }
-})
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const wanted = process.argv.slice(2)
+  main(() => writePlatformPackages(wanted.length ? wanted : undefined))
+}

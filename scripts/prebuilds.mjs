@@ -3,7 +3,7 @@
 // On Linux both Linux addons are made, on any distribution, for glibc 2.28 and newer, stripped; their symbols are in
 // build/symbols (gdb and perf find them by build id). On macOS the addon of that machine is made, with its own compiler.
 import * as fs from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildNative } from './build-native.mjs'
 import { BASELINE, checkPrebuild, prebuildFile } from './check-prebuild.mjs'
@@ -41,10 +41,12 @@ async function makePrebuild(target) {
   const hash = contentHash(sources, target, version)
   if (isFresh(`prebuild-${target}`, hash, [output])) return say(`${output} is up to date`)
   say(`building ${output}`)
-  fs.rmSync(at(dirname(output)), { recursive: true, force: true }) // an older file would be found as well
   fs.mkdirSync(at(dirname(output)), { recursive: true })
   if (target.startsWith('darwin')) await buildNative({ output: at(output) })
   else await crossBuild(target, output)
+  for (const name of fs.readdirSync(at(dirname(output)))) {
+    if (name !== basename(output)) fs.rmSync(at(dirname(output), name)) // else node-gyp-build might take it
+  }
   stamp(`prebuild-${target}`, hash)
 }
 
@@ -75,9 +77,11 @@ async function crossBuild(target, output) {
   const symbols = at('build', 'symbols', target, 'subten.glibc.node.debug')
   fs.mkdirSync(dirname(symbols), { recursive: true })
   await run(objcopy, ['--only-keep-debug', '--compress-debug-sections', whole, symbols])
-  await run(objcopy, ['--strip-all', `--add-gnu-debuglink=${symbols}`, whole, at(output)])
-  const problems = checkPrebuild(fs.readFileSync(at(output)), { arch })
+  const fresh = `${at(output)}.new`
+  await run(objcopy, ['--strip-all', `--add-gnu-debuglink=${symbols}`, whole, fresh])
+  const problems = checkPrebuild(fs.readFileSync(fresh), { arch })
   if (problems.length) throw new StepError(`${output} is not what it should be:\n${problems.join('\n')}`)
+  fs.renameSync(fresh, at(output)) // a process that has the old file mapped keeps it whole
   say(`made ${output} (${Math.round(fs.statSync(at(output)).size / 1024)} KiB)`)
 }
 

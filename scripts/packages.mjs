@@ -1,0 +1,85 @@
+// npm run packages: what a release publishes, as tarballs in build/packages, each with its SBOM beside it.
+//   node scripts/packages.mjs [platform of an engine package …]     all of RELEASED by default
+// subten's own package.json gets the engine packages of all released platforms as optional dependencies here; the checkout
+// has only that of its workspace, since a lockfile cannot name what is not published yet.
+import * as fs from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from './build.mjs'
+import { npm } from './npm.mjs'
+import { writePlatformPackages } from './platform-packages.mjs'
+import { makePrebuilds } from './prebuilds.mjs'
+import { writeSbom } from './sbom.mjs'
+import { at, main, root, StepError, say } from './step.mjs'
+
+/** Platforms that an engine package is published for. Windows is not one: the addon does not build there. */
+export const RELEASED = ['linux-x64', 'linux-arm64', 'darwin-arm64']
+
+const place = at('build', 'packages')
+
+/** Packs subten and the engine packages of these platforms. */
+export async function makePackages(platforms = RELEASED) {
+  await build(['ts'])
+  await makePrebuilds()
+  await writePlatformPackages(platforms)
+  fs.rmSync(place, { recursive: true, force: true })
+  fs.mkdirSync(place, { recursive: true })
+  const staged = await stage()
+  for (const folder of [staged, ...platforms.map((platform) => at('npm', `onnxruntime-${platform}`))]) {
+    await npm(['pack', folder, '--ignore-scripts', '--pack-destination', place, '--loglevel=error'], { quiet: true })
+  }
+  fs.rmSync(staged, { recursive: true })
+  await writeSbom(place, platforms)
+  for (const name of fs.readdirSync(place)) {
+    say(`build/packages/${name} (${(fs.statSync(join(place, name)).size / 1e6).toFixed(1)} MB)`)
+  }
+}
+
+/** A copy of what npm packs of the checkout, with the package.json that users get. */
+async function stage() {
+  const staged = at('build', 'staged')
+  fs.rmSync(staged, { recursive: true, force: true })
+  const { output } = await npm(['pack', '--dry-run', '--json', '--ignore-scripts', '--loglevel=error'], { quiet: true })
+  const report = JSON.parse(output.slice(output.search(/^[[{]/m)))
+  const { files } = Array.isArray(report) ? report[0] : Object.values(report)[0]
+  for (const { path } of files) {
+    fs.mkdirSync(dirname(join(staged, path)), { recursive: true })
+    fs.copyFileSync(at(path), join(staged, path))
+    if (/^dist.*\.map$/.test(path)) shortenPaths(join(staged, path))
+    else if (fs.readFileSync(join(staged, path)).includes(root)) throw new StepError(`${path} names ${root}`)
+  }
+  const manifest = JSON.parse(fs.readFileSync(at('package.json'), 'utf8'))
+  fs.writeFileSync(join(staged, 'package.json'), `${JSON.stringify(publicManifest(manifest), null, 2)}\n`)
+  return staged
+}
+
+/** Source maps of the CommonJS files name sources by full paths. */
+function shortenPaths(file) {
+  const map = JSON.parse(fs.readFileSync(file, 'utf8'))
+  map.sources = map.sources.map((source) => source.replace(`${root}/dist/`, '').replace(`${root}/`, '../'))
+  fs.writeFileSync(file, JSON.stringify(map))
+}
+
+/**
+ * What of package.json concerns users: nothing of the workspace, and the engines of every platform. sharp (20 MB) is for who
+ * classifies pictures: an optional peer, which npm does not install by itself and whose absence is a typed error.
+ */
+export function publicManifest({ workspaces, scripts, devDependencies, overrides, allowScripts, ...manifest }) {
+  const { sharp, ...dependencies } = manifest.dependencies
+  if (!sharp) throw new StepError('package.json: sharp moved')
+  const [engine] = Object.keys(manifest.optionalDependencies)
+  if (engine !== '@subten/onnxruntime-linux-x64') throw new StepError('package.json: the engine package moved')
+  const engines = RELEASED.map((platform) => [`@subten/onnxruntime-${platform}`, manifest.version])
+  return {
+    ...manifest,
+    dependencies,
+    optionalDependencies: Object.fromEntries(engines),
+    peerDependencies: { sharp: `^${sharp}` },
+    peerDependenciesMeta: { sharp: { optional: true } },
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const platforms = process.argv.slice(2)
+  main(() => makePackages(platforms.length ? platforms : undefined))
+}

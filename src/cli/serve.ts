@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
+import { oneThreadAPicture } from '../image/preparation.js'
 import type { LocatedModel } from '../repository/repository.js'
-import { oneThreadAPicture } from '../runtime/picture-decoder.js'
 import type { LoadOptions } from '../runtime/types.js'
 import { DEFAULT_LIMITS, type ServerLimits } from '../server/limits.js'
 import { ModelHost } from '../server/model-host.js'

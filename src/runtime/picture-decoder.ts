@@ -9,22 +9,8 @@ export function pictureClassifier(): Promise<typeof import('../image/classify.js
   return withDecoder(() => import('../image/classify.js'))
 }
 
-/** What turns pictures into tensors; loaded, and missing, in the same way. */
-export function picturePreparation(): Promise<typeof import('../image/prepare.js')> {
-  return withDecoder(() => import('../image/prepare.js'))
-}
-
-/** One thread a picture: a server's other threads are for other requests, and for the engines. */
-export async function oneThreadAPicture(): Promise<void> {
-  try {
-    const { default: sharp } = await import('sharp')
-    sharp.concurrency(1)
-  } catch {
-    // who sends a picture reads what is missing
-  }
-}
-
-async function withDecoder<T>(load: () => Promise<T>): Promise<T> {
+/** Imports what needs sharp, or says what is missing. */
+export async function withDecoder<T>(load: () => Promise<T>): Promise<T> {
   try {
     return await load()
   } catch (cause) {

@@ -26,7 +26,7 @@ const UV =
 
 /** Where node-gyp-build finds the addon of a target, relative to the root. */
 export function prebuildFile(target) {
-  return join('prebuilds', target, target.startsWith('linux') ? 'subten.glibc.node' : 'subten.node')
+  return join('prebuilds', target, 'subten.glibc.node')
 }
 
 /** What is wrong with an addon for Linux, a line each; empty if it may be shipped. */

@@ -12,8 +12,8 @@ import { makePrebuilds } from './prebuilds.mjs'
 import { writeSbom } from './sbom.mjs'
 import { at, main, root, StepError, say } from './step.mjs'
 
-/** Platforms that an engine package is published for. Windows is not one: the addon does not build there. */
-export const RELEASED = ['linux-x64', 'linux-arm64', 'darwin-arm64']
+/** Platforms that an engine package is published for: those that there is an addon for. */
+export const RELEASED = ['linux-x64', 'linux-arm64']
 
 const place = at('build', 'packages')
 

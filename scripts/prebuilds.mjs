@@ -1,34 +1,28 @@
 // npm run prebuilds: the addon as npm carries it, prebuilds/<platform>-<arch>/subten.<libc>.node, where node-gyp-build looks.
-//   node scripts/prebuilds.mjs [linux-x64] [linux-arm64] [darwin-arm64] [darwin-x64]
-// On Linux both Linux addons are made, on any distribution, for glibc 2.28 and newer, stripped; their symbols are in
-// build/symbols (gdb and perf find them by build id). On macOS the addon of that machine is made, with its own compiler.
+//   node scripts/prebuilds.mjs [linux-x64] [linux-arm64]
+// On any Linux, both are made for glibc 2.28 and newer, and stripped; their symbols are in build/symbols, for gdb and perf,
+// which know them by their build id.
 import * as fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildNative } from './build-native.mjs'
 import { BASELINE, checkPrebuild, prebuildFile } from './check-prebuild.mjs'
 import { at, contentHash, filesUnder, isFresh, locked, main, root, run, StepError, say, stamp } from './step.mjs'
 import { find } from './tools.mjs'
 import { zigCompiler } from './zig.mjs'
 
 const processors = { x64: 'x86_64', arm64: 'aarch64' }
+const TARGETS = Object.keys(processors).map((arch) => `linux-${arch}`)
 const OBJCOPY_IS_MISSING = 'llvm-objcopy is needed, which strips for every processor: apt-get install -y llvm'
 
-/** Makes the addons of these targets, of all that this system can make by default. */
-export async function makePrebuilds(targets = makeable()) {
+/** Makes the addons of these targets. */
+export async function makePrebuilds(targets = TARGETS) {
+  if (process.platform !== 'linux') throw new StepError('prebuilt addons are made on Linux')
   for (const target of targets) {
-    if (!makeable().includes(target)) {
-      throw new StepError(`the addon for ${target} cannot be made here: ${makeable().join(' and ')} can`)
-    }
+    if (!TARGETS.includes(target)) throw new StepError(`there is no addon for ${target}: ${TARGETS.join(' and ')}`)
   }
   await locked(async () => {
     for (const target of targets) await makePrebuild(target)
   })
-}
-
-function makeable() {
-  if (process.platform === 'linux') return Object.keys(processors).map((arch) => `linux-${arch}`)
-  return process.platform === 'darwin' ? [`darwin-${process.arch}`] : []
 }
 
 async function makePrebuild(target) {
@@ -42,8 +36,7 @@ async function makePrebuild(target) {
   if (isFresh(`prebuild-${target}`, hash, [output])) return say(`${output} is up to date`)
   say(`building ${output}`)
   fs.mkdirSync(at(dirname(output)), { recursive: true })
-  if (target.startsWith('darwin')) await buildNative({ output: at(output) })
-  else await crossBuild(target, output)
+  await crossBuild(target, output)
   for (const name of fs.readdirSync(at(dirname(output)))) {
     if (name !== basename(output)) fs.rmSync(at(dirname(output), name)) // else node-gyp-build might take it
   }

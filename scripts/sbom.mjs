@@ -104,7 +104,5 @@ function component(part) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  main(() =>
-    writeSbom(resolve(process.argv[2] ?? at('build', 'packages')), ['linux-x64', 'linux-arm64', 'darwin-arm64']),
-  )
+  main(() => writeSbom(resolve(process.argv[2] ?? at('build', 'packages')), ['linux-x64', 'linux-arm64']))
 }

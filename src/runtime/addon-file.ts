@@ -4,8 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const ADDON = 'subten.node'
-export const ONNXRUNTIME =
-  process.platform === 'darwin' ? 'libsubten_onnxruntime.1.dylib' : 'libsubten_onnxruntime.so.1'
+export const ONNXRUNTIME = 'libsubten_onnxruntime.so.1'
 
 /** This file; in a bundle, the bundle. A bundler that makes CommonJS of ESM leaves `import.meta.url` empty. */
 export function ownFile(): string {

@@ -7,7 +7,6 @@ import { SubtenError } from './errors.js'
 export const GLIBC_BASELINE = '2.28'
 
 const PUBLISHED = 'Linux x64 and arm64 with glibc'
-const BUILDABLE = ['linux', 'darwin']
 
 /** What decides whether a published addon can be loaded. */
 export interface PlatformFacts {
@@ -44,11 +43,13 @@ export function noAddon(where: Installed, path: string, cause: unknown, facts = 
 
 /** Why none of the published addons is for this platform; undefined where one is. */
 function refusal({ platform, arch, glibc }: PlatformFacts): { why: string; remedy: string } | undefined {
-  if (!BUILDABLE.includes(platform)) {
-    const wsl = platform === 'win32' ? ' In Windows, use the Linux subsystem (WSL 2) or a Linux container.' : ''
-    return { why: `subten does not run on ${platform}`, remedy: `Use ${PUBLISHED}.${wsl}` }
+  if (platform !== 'linux') {
+    const ways: Record<string, string> = {
+      win32: ' On Windows: WSL 2 or a container.',
+      darwin: ' On macOS: a container.',
+    }
+    return { why: `subten does not run on ${platform}`, remedy: `Use ${PUBLISHED}.${ways[platform] ?? ''}` }
   }
-  if (platform === 'darwin') return { why: 'none is published for macOS', remedy: `Use ${PUBLISHED}.` }
   if (arch !== 'x64' && arch !== 'arm64') {
     return { why: `none is published for ${arch} processors`, remedy: `Use ${PUBLISHED}.` }
   }
@@ -82,7 +83,7 @@ const SCRIPT = join('node_modules', 'subten', 'scripts', 'build-native.mjs')
 const BUILD = `\`npm i --no-save cmake-js node-addon-api node-api-headers && node ${SCRIPT}\``
 
 function buildFromSource({ root }: Installed, { platform }: PlatformFacts): string {
-  if (!BUILDABLE.includes(platform) || !hasSources(root)) return ''
+  if (platform !== 'linux' || !hasSources(root)) return ''
   return ` Or build the addon here, with cmake and a C++20 compiler: ${BUILD}.`
 }
 

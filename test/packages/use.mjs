@@ -1,9 +1,12 @@
-// What an addon must do to be of use, as one program that needs nothing but Node: node use.mjs <the addon it must have loaded>
+// What an addon must do to be of use, as one program that needs nothing but Node:
+//   node use.mjs <part of the path of the addon that must be loaded> [subten's ES module, that of this checkout by default]
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { load, SubtenError } from '../../dist/index.js'
 
+const module = process.argv[3] ? pathToFileURL(process.argv[3]) : new URL('../../dist/index.js', import.meta.url)
+const { load, SubtenError } = await import(module.href)
 const root = new URL('../..', import.meta.url).pathname
 const held = JSON.parse(readFileSync(`${root}test/data/digits-heldout.json`, 'utf8'))
 
@@ -32,7 +35,7 @@ const inWorker = new Worker(
      await model.close()
      parentPort.postMessage(probabilities.data.length)
    })`,
-  { eval: true, workerData: { share, module: new URL('../../dist/index.js', import.meta.url).href } },
+  { eval: true, workerData: { share, module: module.href } },
 )
 assert.equal(await new Promise((done, fail) => inWorker.once('message', done).once('error', fail)), 10)
 await inWorker.terminate()

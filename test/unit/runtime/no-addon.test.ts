@@ -22,7 +22,7 @@ describe('without an addon', () => {
     ],
     ['linux', 'arm64', '2.27', /need glibc 2\.28, and this system has 2\.27/, /newer distribution.*build-native/],
     ['linux', 'ppc64', '2.36', /none is published for ppc64 processors/, /Use Linux x64 and arm64.*build-native/],
-    ['darwin', 'arm64', undefined, /none is published for macOS/, /build the addon here.*build-native/],
+    ['darwin', 'arm64', undefined, /does not run on darwin/, /On macOS: a container\.$/],
   ])('on %s %s (glibc %s) the error says why, and what to do', (platform, arch, glibc, why, remedy) => {
     const error = on({ platform, arch, glibc })
     expect(error.code).toBe('UNSUPPORTED_PLATFORM')
@@ -43,7 +43,9 @@ describe('without an addon', () => {
   it('building is not offered where the sources are not installed, or would not build', () => {
     const bundle = { folder: '/srv/app', root: undefined, bundled: true }
     expect(on({ platform: 'linux', arch: 'x64', glibc: undefined }, bundle).remedy).not.toContain('build-native')
-    expect(on({ platform: 'win32', arch: 'x64', glibc: undefined }).remedy).not.toContain('build-native')
+    for (const platform of ['win32', 'darwin']) {
+      expect(on({ platform, arch: 'x64', glibc: undefined }).remedy).not.toContain('build-native')
+    }
     expect(on({ platform: 'linux', arch: 'x64', glibc: '2.36' }, bundle).remedy).toMatch(/--external:subten/)
   })
 

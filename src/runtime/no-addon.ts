@@ -55,7 +55,7 @@ function refusal({ platform, arch, glibc }: PlatformFacts): { why: string; remed
   }
   if (glibc === undefined) {
     const image = 'In containers, use node:24-bookworm-slim, not node:24-alpine.'
-    return { why: 'none is published for Linux without glibc (musl)', remedy: `Use a Linux with glibc. ${image}` }
+    return { why: 'subten does not run on Linux without glibc (musl)', remedy: `Use a Linux with glibc. ${image}` }
   }
   if (isOlder(glibc, GLIBC_BASELINE)) {
     const why = `the published addons need glibc ${GLIBC_BASELINE}, and this system has ${glibc}`
@@ -82,8 +82,8 @@ function remedy({ root, bundled }: Installed, path: string): string {
 const SCRIPT = join('node_modules', 'subten', 'scripts', 'build-native.mjs')
 const BUILD = `\`npm i --no-save cmake-js node-addon-api node-api-headers && node ${SCRIPT}\``
 
-function buildFromSource({ root }: Installed, { platform }: PlatformFacts): string {
-  if (platform !== 'linux' || !hasSources(root)) return ''
+function buildFromSource({ root }: Installed, { platform, glibc }: PlatformFacts): string {
+  if (platform !== 'linux' || glibc === undefined || !hasSources(root)) return ''
   return ` Or build the addon here, with cmake and a C++20 compiler: ${BUILD}.`
 }
 

@@ -1,4 +1,4 @@
-# Forwards to CMakeLists.txt through cmake-js, for tools that look for this file (node-gyp rebuild, prebuildify).
+# Forwards to CMakeLists.txt through cmake-js, for tools that look for this file (node-gyp rebuild).
 {
   "targets": [
     {

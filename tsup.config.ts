@@ -1,6 +1,6 @@
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { defineConfig, type Options } from 'tsup'
 
 // Every output lies flat in dist/, so `..` from any of them is the package root in both formats.
@@ -54,10 +54,12 @@ function rawText(): NonNullable<Options['esbuildPlugins']>[number] {
       // The path keeps its `?raw`: tsup's own plugin would take a path that ends in .css for itself.
       build.onResolve({ filter: /\?raw$/ }, ({ path, resolveDir }) => {
         const name = path.slice(0, -RAW.length)
-        return { path: `${name.startsWith('.') ? join(resolveDir, name) : resolve(name)}${RAW}`, namespace: 'raw-text' }
+        const file = name.startsWith('.') ? join(resolveDir, name) : resolve(name)
+        // Relative, since esbuild writes it into the bundle and its source map.
+        return { path: `${relative(process.cwd(), file)}${RAW}`, namespace: 'raw-text' }
       })
       build.onLoad({ filter: /\?raw$/, namespace: 'raw-text' }, ({ path }) => {
-        const file = path.slice(0, -RAW.length)
+        const file = join(process.cwd(), path.slice(0, -RAW.length))
         return { contents: readFileSync(file, 'utf8'), loader: 'text', watchFiles: [file] }
       })
     },

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { checkIncludes } from './check-includes.mjs'
 import { checkSources } from './check-sources.mjs'
 import { configureTests } from './native-tests.mjs'
+import { checkNotices } from './notices.mjs'
 import { at, contentHash, filesUnder, main, run, runTool, StepError, say } from './step.mjs'
 import { explainMissing, find } from './tools.mjs'
 
@@ -21,6 +22,7 @@ export const checks = {
     }),
   'native includes': async () => verdictOf(checkIncludes()),
   'native sources': async () => verdictOf(checkSources()),
+  'third-party notices': async () => verdictOf(checkNotices()),
   'clang-format': async () => {
     const tool = find('clang-format')
     if (!tool) return { skipped: explainMissing(['clang-format']) }

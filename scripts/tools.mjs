@@ -16,6 +16,7 @@ const tools = {
   'clang-format': { title: 'clang-format', find: () => which('clang-format'), apt: 'clang-format' },
   'clang-tidy': { title: 'clang-tidy', find: () => which('clang-tidy'), apt: 'clang-tidy' },
   spin: { title: 'spin', find: () => which('spin'), apt: 'spin' },
+  objcopy: { title: 'llvm-objcopy', find: () => which('llvm-objcopy', 'llvm-objcopy-14'), apt: 'llvm' },
   gcov: { title: 'gcov', find: () => which('gcov'), apt: 'gcc' },
 }
 

@@ -148,7 +148,6 @@ class Batch final : public BatchCompletion {
   RunNote note_;
   int64_t dispatch_ns_ = 0, start_ns_ = 0, end_ns_ = 0, complete_ns_ = 0;
   Port* sync_port_ = nullptr;
-  int64_t sync_submit_ns_ = 0;
   Port* last_port_ = nullptr;  // records were pushed to it and it was not woken yet
   uint64_t last_port_count_ = 0;
 };

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import sharp from 'sharp'
+import { oneThreadAPicture } from '../image/preparation.js'
 import type { LocatedModel } from '../repository/repository.js'
 import type { LoadOptions } from '../runtime/types.js'
 import { DEFAULT_LIMITS, type ServerLimits } from '../server/limits.js'
@@ -77,8 +77,7 @@ export function addServe(program: Command, context: Context): void {
 }
 
 async function serve(context: Context, flags: ServeFlags): Promise<number> {
-  // One thread a picture: the others are for other requests, and for the engines.
-  sharp.concurrency(1)
+  await oneThreadAPicture()
   const measuring = await monitorOf(context, flags)
   const sla = measuring?.monitor
   const load: Load = async (path, options, located) => {

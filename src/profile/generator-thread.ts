@@ -25,7 +25,8 @@ export interface Watcher {
 export async function runInThread(caller: CallerSpec, plan: Plan, watcher: Watcher): Promise<Generated> {
   watcher.signal?.throwIfAborted()
   const workerData: GeneratorData = { generate: { caller, plan } }
-  const worker = new Worker(workerFile(), { workerData, execArgv: [] })
+  // `new Worker(…)` of a path that it cannot know makes Next.js's bundler take every file of this folder for a module.
+  const worker: Worker = Reflect.construct(Worker, [workerFile(), { workerData, execArgv: [] }])
   let before: number | undefined
   try {
     return await new Promise<Generated>((resolve, reject) => {

@@ -1,17 +1,7 @@
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import {
-  ADDON,
-  addonFile,
-  type Installed,
-  installed,
-  jpegFile,
-  ONNXRUNTIME,
-  onnxruntimeFile,
-  ownFile,
-} from './addon-file.js'
-import { errorFromNative, SubtenError } from './errors.js'
+import { addonFile, installed, jpegFile, onnxruntimeFile, ownFile } from './addon-file.js'
+import { errorFromNative } from './errors.js'
+import { noAddon } from './no-addon.js'
 
 /** An error as it crosses from native code. */
 export interface NativeStatus {
@@ -206,24 +196,6 @@ function load(): { addon: NativeAddon; path: string } {
     loaded = { addon: native, path }
     return loaded
   } catch (cause) {
-    throw new SubtenError(
-      'UNSUPPORTED_PLATFORM',
-      `the native addon ${path || `for ${process.platform}-${process.arch}`} cannot be loaded: ${reason(cause)}`,
-      { cause, remedy: remedy(where, path) },
-    )
+    throw noAddon(where, path, cause)
   }
-}
-
-function remedy({ root, bundled }: Installed, path: string): string {
-  if (bundled && (root === undefined || path !== '')) {
-    return `subten was bundled: mark it as external (esbuild: --external:subten), or copy ${ADDON} and ${ONNXRUNTIME} beside the bundle; \`npx subten doctor\` prints where they are.`
-  }
-  if (root === undefined || !existsSync(join(root, 'native')))
-    return 'Use Linux x64 with glibc and Node 20.20 or newer.'
-  const script = join('node_modules', 'subten', 'scripts', 'build-native.mjs')
-  return `Build it: \`npm run build\` in a checkout, or \`npm i --no-save cmake-js node-addon-api node-api-headers && node ${script}\` where subten is a dependency.`
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)
 }

@@ -107,7 +107,8 @@ export const ERROR_TABLE = {
     http: 500,
     grpc: 12,
     meaning: 'There is no native addon for this operating system, processor or runtime.',
-    remedy: 'Run on Linux x64 with glibc and Node 20.20 or newer, or build from source with `npm run build`.',
+    remedy:
+      'Run on Linux x64 or arm64 with glibc 2.28 or newer and Node 20.20 or newer, or build the addon from source.',
   },
 } as const satisfies Record<string, ErrorEntry>
 

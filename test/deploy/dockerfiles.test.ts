@@ -42,14 +42,16 @@ const words = (instruction: Instruction): string[] => instruction.getArguments()
 const strings = (instruction: Instruction): string[] =>
   (instruction as JSONInstruction).getJSONStrings().map((value) => JSON.parse(value.getValue()) as string)
 
-describe.each(['deploy/cpu/Dockerfile', 'deploy/triton/Dockerfile'])('%s', (path) => {
+describe.each(['deploy/cpu/Dockerfile', 'deploy/cuda/Dockerfile', 'deploy/triton/Dockerfile'])('%s', (path) => {
   const stages = stagesOf(path)
   const last = stages.at(-1) as Stage
   const sent = text(`${path}.dockerignore`).split('\n')
 
   it('pins every image that it starts from', () => {
-    for (const { image } of stages) expect(image).toMatch(/^[\w./]+:\$\{(NODE|TRITON)_VERSION\}(-[\w-]+)?$/)
+    for (const { image } of stages)
+      expect(image).toMatch(/^[\w./]+:\$\{(NODE|PYTHON|CUDA|TRITON)_VERSION\}(-[\w.-]+)?$/)
     expect(text(path)).toMatch(/^ARG NODE_VERSION=\d+\.\d+\.\d+$/m)
+    if (path.includes('cuda')) expect(text(path)).toMatch(/^ARG CUDA_VERSION=\d+\.\d+\.\d+$/m)
     if (path.includes('triton')) expect(text(path)).toMatch(/^ARG TRITON_VERSION=\d\d\.\d\d$/m)
   })
 
@@ -67,7 +69,7 @@ describe.each(['deploy/cpu/Dockerfile', 'deploy/triton/Dockerfile'])('%s', (path
             stages.map(({ name }) => name),
             `stage ${from}`,
           ).toContain(from)
-          if (source === '/usr/local/bin/node') continue
+          if (source === '/usr/local/bin/node' || source === '/engine/lib') continue
           const inside = source.replace(/^\/src\//, '')
           const maker = built.find(([made]) => made === inside)?.[1] ?? inside
           expect(existsSync(join(root, maker)), source).toBe(true)
@@ -126,14 +128,24 @@ describe.each(['deploy/cpu/Dockerfile', 'deploy/triton/Dockerfile'])('%s', (path
   })
 })
 
-it('both images are built from the same Node, and the tags in the comments are those of the package', () => {
-  const versions = ['cpu', 'triton'].map((kind) => /NODE_VERSION=(\S+)/.exec(text(`deploy/${kind}/Dockerfile`))?.[1])
+it('all images are built from the same Node, and the tags in the comments are those of the package', () => {
+  const versions = ['cpu', 'cuda', 'triton'].map(
+    (kind) => /NODE_VERSION=(\S+)/.exec(text(`deploy/${kind}/Dockerfile`))?.[1],
+  )
   expect(new Set(versions).size).toBe(1)
-  for (const kind of ['cpu', 'triton']) {
+  for (const kind of ['cpu', 'cuda', 'triton']) {
     expect(text(`deploy/${kind}/Dockerfile`)).toMatch(
       new RegExp(`-t subten[\\w-]*:${manifest.version.replaceAll('.', '\\.')} \\.`),
     )
   }
+})
+
+it('the CUDA image has the ONNX Runtime that the checks on a GPU use', () => {
+  const { version, sha256 } = JSON.parse(text('scripts/gpu.json')).onnxruntime
+  expect(text('deploy/cuda/requirements.txt')).toContain(
+    `onnxruntime-gpu==${version} \\\n    --hash=sha256:${sha256}\n`,
+  )
+  expect(text('deploy/cuda/Dockerfile')).toContain('SUBTEN_ONNXRUNTIME_LIB=/opt/onnxruntime/libonnxruntime.so.1')
 })
 
 // Until the backend's sources are in the repository, the Triton image cannot be built.

@@ -54,8 +54,11 @@ class OnnxRuntimeEngine final : public Engine {
     }
   }
   Status ensure_loaded_for(const EngineOptions& options) override {
-    if (find_setting(options, "openvino_only").empty()) return ensure_loaded(options.library_path);
     try {
+      if (options.cuda_device >= 0) {
+        return load_ort_library(options.library_path, find_setting(options, "cuda_library"));
+      }
+      if (find_setting(options, "openvino_only").empty()) return load_ort_library(options.library_path);
       return load_openvino_library(options);
     } catch (const std::bad_alloc&) {
       return out_of_memory("load ONNX Runtime");

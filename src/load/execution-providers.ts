@@ -60,8 +60,9 @@ function withInstalled(plan: DevicePlan | undefined, engineLibrary: string | und
   const cuda = installedCuda()
   if (cuda === undefined) return plan
   const named = plan.settings.some(([key]) => key === 'cuda_library_path') || process.env.SUBTEN_CUDA_LIBRARY_PATH
-  const settings = named ? plan.settings : [...plan.settings, ['cuda_library_path', cuda.libraryPath] as const]
-  return { ...plan, libraryPath: cuda.library, settings }
+  // A suggestion: a process that has an ONNX Runtime keeps it.
+  const settings = [...plan.settings, ['cuda_library', cuda.library] as const]
+  return { ...plan, settings: named ? settings : [...settings, ['cuda_library_path', cuda.libraryPath] as const] }
 }
 
 function checkedProviders(given: unknown): readonly { readonly name: string }[] {

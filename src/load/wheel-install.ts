@@ -71,6 +71,7 @@ export async function installWheels(options: WheelsOptions): Promise<boolean> {
   const note = wheels.map(({ sha256 }) => sha256).join('\n')
   if (!force && options.complete(folder) && noteOf(folder) === note) return false
   const fail = failureOf(title)
+  removeAbandoned(folder)
   const fresh = `${folder}.${process.pid}`
   const downloads = `${folder}.download`
   try {
@@ -104,6 +105,20 @@ export async function installWheels(options: WheelsOptions): Promise<boolean> {
     if (fs.existsSync(downloads) && fs.readdirSync(downloads).length === 0) fs.rmdirSync(downloads)
   }
   return true
+}
+
+const ABANDONED_MS = 3_600_000
+
+/** What installers left that were killed. The hour is for those whose process ids mean nothing here: in containers. */
+function removeAbandoned(folder: string): void {
+  if (!fs.existsSync(dirname(folder))) return
+  for (const name of fs.readdirSync(dirname(folder))) {
+    if (!name.startsWith(`${basename(folder)}.`) || !/^(?:old\.)?\d+$/.test(name.slice(basename(folder).length + 1)))
+      continue
+    const place = join(dirname(folder), name)
+    const { mtimeMs } = fs.statSync(place, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() }
+    if (Date.now() - mtimeMs > ABANDONED_MS) fs.rmSync(place, { recursive: true, force: true })
+  }
 }
 
 type Fail = (why: string, remedy?: string) => SubtenError

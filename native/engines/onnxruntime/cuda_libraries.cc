@@ -82,8 +82,9 @@ Status load_cuda_libraries(const std::string& ort_library, const std::string& di
   if (!exists(provider)) {
     return Status::error(Code::kNotSupported,
                          "ONNX Runtime at " + ort_library + " has no CUDA execution provider (there is no " + provider +
-                             "). Load one that was built for GPUs (PyPI onnxruntime-gpu), by engineLibrary or "
-                             "SUBTEN_ONNXRUNTIME_LIB, with its provider libraries beside it, or compute on the CPU.");
+                             "). Load one that was built for GPUs before every other model, as a process has one ONNX "
+                             "Runtime (`npx subten gpu install`, or PyPI onnxruntime-gpu by engineLibrary or "
+                             "SUBTEN_ONNXRUNTIME_LIB, with its provider libraries beside it), or compute on the CPU.");
   }
   const std::vector<std::string> needed = needed_libraries(provider);
   for (const std::string& name : needed) {
@@ -109,8 +110,8 @@ Status load_cuda_libraries(const std::string& ort_library, const std::string& di
   if (!missing.empty()) {
     return Status::error(Code::kEngineNotFound,
                          "The CUDA execution provider needs " + missing +
-                             ", which the loader does not find. Install them (the PyPI packages of "
-                             "onnxruntime-gpu[cuda,cudnn] have them all) and name their folder, or "
+                             ", which the loader does not find. Run `npx subten gpu install`, or install them (the "
+                             "PyPI packages of onnxruntime-gpu[cuda,cudnn] have them all) and name their folder, or "
                              "site-packages/nvidia, in libraryPath or in " +
                              kCudaLibraryVariable + ".");
   }

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -138,6 +139,14 @@ describe('subten gpu install', () => {
       expect(readFileSync(join(place, 'calls'), 'utf8')).toContain(`${release.wheels[0]?.package}==`)
     })
 
+    it('removes what an installer left that was killed, and nothing of one that may run', async () => {
+      const [abandoned, running] = [`${folder()}.123`, `${folder()}.456`]
+      for (const each of [abandoned, running]) mkdirSync(each, { recursive: true })
+      utimesSync(abandoned, 1, 1)
+      await installGpu('cuda', { folder: folder(), release, python: python() })
+      expect([existsSync(abandoned), existsSync(running)]).toEqual([false, true])
+    })
+
     it('says how much room is missing', async () => {
       const wheels = release.wheels.map((wheel) => ({ ...wheel, bytes: 1e15 }))
       await expect(
@@ -169,13 +178,15 @@ describe('what was installed', () => {
   it('is used where nobody names a library', () => {
     const target = installed()
     const plan = devicePlan(cuda, config, 'onnxruntime')
-    expect(plan?.libraryPath).toBe(join(target, gpuReleases.cuda.library as string))
+    expect(plan?.settings).toContainEqual(['cuda_library', join(target, gpuReleases.cuda.library as string)])
     expect(plan?.settings).toContainEqual(['cuda_library_path', join(target, 'nvidia')])
   })
 
   it('is not where somebody does', () => {
     installed()
-    expect(devicePlan({ ...cuda, engineLibrary: '/mine.so' }, config, 'onnxruntime')?.libraryPath).toBeUndefined()
+    const keys = (options: Parameters<typeof devicePlan>[0]) =>
+      devicePlan(options, config, 'onnxruntime')?.settings.map(([key]) => key)
+    expect(keys({ ...cuda, engineLibrary: '/mine.so' })).not.toContain('cuda_library')
     const named = devicePlan(
       { executionProviders: [{ name: 'cuda', libraryPath: '/usr/local/cuda' }] },
       config,
@@ -185,6 +196,6 @@ describe('what was installed', () => {
       ['cuda_library_path', '/usr/local/cuda'],
     ])
     vi.stubEnv('SUBTEN_ONNXRUNTIME_LIB', '/mine.so')
-    expect(devicePlan(cuda, config, 'onnxruntime')?.libraryPath).toBeUndefined()
+    expect(keys(cuda)).not.toContain('cuda_library')
   })
 })

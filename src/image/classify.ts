@@ -1,7 +1,7 @@
 import { SubtenError } from '../runtime/errors.js'
 import type { Classification, ClassifyOptions, ClassifyTiming, Inputs, Model, Outputs } from '../runtime/types.js'
-import { DECODE_LIMITS } from './decode.js'
 import { imageInputOf, imageSpecOf } from './image-spec.js'
+import { DECODE_LIMITS } from './picture.js'
 import { type PreparedPicture, preparePicture } from './prepare.js'
 import { ranked, scoresOutput } from './rank.js'
 

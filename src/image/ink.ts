@@ -1,4 +1,4 @@
-import type { Picture } from './decode.js'
+import type { Picture } from './picture.js'
 
 /** Inverts a picture whose border is mostly bright: drawings rarely touch it, so the border is background. */
 export function whiteOnBlack(picture: Picture): Picture {

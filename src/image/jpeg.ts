@@ -1,8 +1,8 @@
 import { addon } from '../runtime/binding.js'
-import { type DecodeLimits, type Picture, toPicture } from './decode.js'
 import { type Geometry, geometryOf } from './geometry.js'
 import type { ImageSpec } from './image-spec.js'
 import { type JpegHeader, jpegHeader } from './jpeg-header.js'
+import { type DecodeLimits, type Picture, toPicture } from './picture.js'
 
 /** `Kernel` of native/image/resample.h; 'nearest' is left to libvips. */
 const KERNELS = ['linear', 'cubic', 'mitchell', 'lanczos2', 'lanczos3']

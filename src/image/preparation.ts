@@ -1,12 +1,6 @@
-import { withDecoder } from '../runtime/picture-decoder.js'
-
-/**
- * What turns pictures into tensors, loaded by the first of them.
- *
- * @throws SubtenError UNSUPPORTED_PLATFORM where the decoder, sharp, is not installed or does not load
- */
+/** What turns pictures into tensors, loaded by the first of them. */
 export function picturePreparation(): Promise<typeof import('./prepare.js')> {
-  return withDecoder(() => import('./prepare.js'))
+  return import('./prepare.js')
 }
 
 /** One thread a picture: a server's other threads are for other requests, and for the engines. */

@@ -1,9 +1,9 @@
 import { type Datatype, type NumericData, STORAGE } from '../runtime/datatype.js'
 import { SubtenError } from '../runtime/errors.js'
 import { bfloat16Bits, float16Bits, nearestEven } from '../runtime/half.js'
-import type { Picture } from './decode.js'
 import type { Box } from './geometry.js'
 import type { ImageSpec } from './image-spec.js'
+import type { Picture } from './picture.js'
 
 /** For each channel of the tensor, the value of each of the 256 pixels: elements of the tensor's own array. */
 type Table = readonly NumericData[]

@@ -98,6 +98,18 @@ describe('npm install --ignore-scripts', () => {
     expect(await classified()).toBe('7')
   })
 
+  it('classifies a plain JPEG without sharp', async () => {
+    const bare = newUser()
+    await command(bin, bare, 'npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline')
+    const picture = `
+      const { load } = require('subten')
+      load(${JSON.stringify(join(root, 'models/vision'))})
+        .then((model) => model.classify(require('node:fs').readFileSync(${JSON.stringify(join(root, 'examples/pictures/stop.jpg'))})))
+        .then(({ top: [{ label }] }) => console.log(JSON.stringify(label)))`
+    expect(JSON.parse(await command(bin, bare, 'node', '-e', picture))).toBe('stop')
+    expect(existsSync(join(bare, 'node_modules/sharp'))).toBe(false)
+  })
+
   it('has a command that starts', async () => {
     const doctor = await command(bin, home, join(home, 'node_modules/.bin/subten'), 'doctor', '--json')
     expect(JSON.parse(doctor).addon.path).toMatch(/prebuilds\/linux-x64\/subten\.glibc\.node$/)

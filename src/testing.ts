@@ -7,7 +7,7 @@ import { SubtenError } from './runtime/errors.js'
 import { WrittenInput } from './runtime/inputs.js'
 import { MEASURED, type Measured, noContract, type SlaBinding } from './runtime/measured.js'
 import { ModelListeners } from './runtime/model-listeners.js'
-import { pictureClassifier } from './runtime/picture-decoder.js'
+import { pictureClassifier } from './runtime/picture-classifier.js'
 import { type RequestCounts, STAGES, type Stage, type StageSummary, type Stats } from './runtime/stats.js'
 import { Tensor } from './runtime/tensor.js'
 import type {

@@ -1,12 +1,12 @@
 import { SubtenError } from '../runtime/errors.js'
 import { WrittenInput } from '../runtime/inputs.js'
-import { withDecoder } from '../runtime/picture-decoder.js'
 import type { TensorSpec } from '../runtime/types.js'
 import { DECODES_AT_ONCE, DecodeGate, type Patience } from './decode-gate.js'
 import { sniff, unknownFormat } from './formats.js'
 import type { ImageSpec } from './image-spec.js'
 import { type FittedPicture, plainJpeg } from './jpeg.js'
 import { DECODE_LIMITS, type DecodeLimits } from './picture.js'
+import { withSharp } from './with-sharp.js'
 import { tableOf, writePixels } from './write-pixels.js'
 
 /** A picture of the size that a model takes, whose values are written where the request's memory is. */
@@ -56,7 +56,7 @@ async function fitted(bytes: Uint8Array, spec: ImageSpec, limits: DecodeLimits):
   const looks = spec.fit === 'ink' || spec.polarity !== 'any'
   const plain = looks ? undefined : await plainJpeg(bytes, spec, limits)
   if (plain !== undefined) return plain
-  const { byLibvips } = await withDecoder(() => import('./libvips.js'))
+  const { byLibvips } = await withSharp(() => import('./libvips.js'))
   return byLibvips(bytes, spec, limits)
 }
 

@@ -1,16 +1,11 @@
-import { SubtenError } from './errors.js'
-
-/** What classifies pictures, loaded by the first of them: nobody else pays for it. */
-export function pictureClassifier(): Promise<typeof import('../image/classify.js')> {
-  return import('../image/classify.js')
-}
+import { SubtenError } from '../runtime/errors.js'
 
 /**
  * Imports what needs sharp, which who sends plain JPEGs only does not have to install.
  *
  * @throws SubtenError UNSUPPORTED_PLATFORM where sharp is not installed or does not load
  */
-export async function withDecoder<T>(load: () => Promise<T>): Promise<T> {
+export async function withSharp<T>(load: () => Promise<T>): Promise<T> {
   try {
     return await load()
   } catch (cause) {

@@ -1,5 +1,5 @@
 // The same as slo.mjs for an engine that computes elsewhere, as on a GPU: the processors are then free for the load
-// generator, which keeps its schedule, and for the event loop.
+// generator and the event loop.
 import { DEVICE, measureEngines } from './slo.mjs'
 
 export default () => measureEngines([DEVICE])

@@ -9,18 +9,19 @@ import { setSoname } from './elf-soname.mjs'
 import { npm } from './npm.mjs'
 import { at, main, run, StepError, say } from './step.mjs'
 
-const pinOf = (library) => JSON.parse(readFileSync(new URL(`./${library}.json`, import.meta.url), 'utf8'))
-/** The libraries; scripts/NAME.json pins each. */
-const PINS = { onnxruntime: pinOf('onnxruntime'), jpeg: pinOf('jpeg') }
+/** Version, hashes and files of a library, as scripts/NAME.json has them. */
+export const pinOf = (library) => JSON.parse(readFileSync(new URL(`./${library}.json`, import.meta.url), 'utf8'))
+/** Libraries that have packages of their own, a package for each platform. */
+export const LIBRARIES = ['onnxruntime', 'jpeg']
 
 /** Makes all libraries of one platform unless the right ones are there already. */
 export async function fetchLibraries(options) {
-  for (const library of Object.keys(PINS)) await fetchLibrary(library, options)
+  for (const library of LIBRARIES) await fetchLibrary(library, options)
 }
 
 /** Makes one library of one platform unless the right one is there already. Returns its path. */
 export async function fetchLibrary(library, { platform = `${process.platform}-${process.arch}`, force = false } = {}) {
-  const pin = PINS[library]
+  const pin = pinOf(library)
   const file = pin.platforms[platform]
   if (!file) {
     say(`no ${pin.title} package for ${platform} (there is one for ${Object.keys(pin.platforms).join(', ')})`)
@@ -81,8 +82,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const options = { platform, force: args.includes('--force') }
   main(() => {
     if (library === undefined) return fetchLibraries(options)
-    if (!Object.hasOwn(PINS, library))
-      throw new StepError(`unknown library '${library}': ${Object.keys(PINS).join(', ')}`)
+    if (!LIBRARIES.includes(library)) throw new StepError(`unknown library '${library}': ${LIBRARIES.join(', ')}`)
     return fetchLibrary(library, options)
   })
 }

@@ -2,7 +2,7 @@
 //   node scripts/notices.mjs [--fix]     compares, or writes
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { pinOf } from './platform-packages.mjs'
+import { pinOf } from './fetch-library.mjs'
 import { at, main, StepError, say } from './step.mjs'
 
 const FILE = 'THIRD_PARTY_NOTICES.md'

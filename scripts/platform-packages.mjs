@@ -3,7 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { fetchLibrary } from './fetch-library.mjs'
+import { fetchLibrary, LIBRARIES, pinOf } from './fetch-library.mjs'
 import { at, main, StepError, say } from './step.mjs'
 
 const titles = { darwin: 'macOS', linux: 'Linux', win32: 'Windows' }
@@ -11,11 +11,6 @@ const licences = {
   onnxruntime: 'It is by Microsoft Corporation, under the MIT licence.',
   jpeg: 'It is under the IJG licence and the Modified BSD licence: see LICENSE.',
 }
-/** Libraries that have packages of their own, a package for each platform. */
-export const LIBRARIES = Object.keys(licences)
-
-export const pinOf = (library) => JSON.parse(readFileSync(at('scripts', `${library}.json`), 'utf8'))
-
 /** Fills the packages of these platforms, of all by default. */
 export async function writePlatformPackages(wanted) {
   for (const library of LIBRARIES) {

@@ -3,9 +3,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { LIBRARIES } from './fetch-library.mjs'
 import { bundledParts } from './notices.mjs'
 import { npm } from './npm.mjs'
-import { LIBRARIES } from './platform-packages.mjs'
 import { at, main } from './step.mjs'
 
 /** What only some users install: see `publicManifest` in packages.mjs. */

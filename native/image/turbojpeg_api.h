@@ -14,15 +14,7 @@ struct TurboJpegScale {
 
 struct TurboJpegApi {
   enum Init { kDecompress = 1 };
-  enum Parameter {
-    kStopOnWarning = 0,
-    kWidth = 5,
-    kHeight = 6,
-    kPrecision = 7,
-    kColorspace = 8,
-    kProgressive = 12,
-    kMaxPixels = 24
-  };
+  enum Parameter { kStopOnWarning = 0, kWidth = 5, kHeight = 6, kPrecision = 7, kColorspace = 8, kProgressive = 12 };
   enum Colorspace { kYCbCr = 1, kGrayscale = 2 };
   enum PixelFormat { kRgb = 0, kGray = 6 };
 

@@ -14,8 +14,8 @@ interface InstallFlags {
 /** What each is good for, once it is there. */
 const USES: Readonly<Record<GpuEngine, string>> = {
   cuda: "load(model, { executionProviders: ['cuda'] }), or KIND_GPU in config.pbtxt; subten doctor says whether there is a device",
-  tensorrt: 'models whose file is model.plan, if it was built version compatible (docs/tensorrt.md)',
-  rtx: 'subten build-engine --rtx, and such plans (docs/tensorrt.md)',
+  tensorrt: 'the engine TensorRT, which this version does not have yet',
+  rtx: 'the engine TensorRT, which this version does not have yet',
 }
 
 export function addGpu(program: Command, context: Context): void {
@@ -52,10 +52,12 @@ export function addGpu(program: Command, context: Context): void {
     .action((flags: { json?: boolean }) => {
       const facts = gpuFacts()
       context.out(
-        flags.json ? toJsonText(facts) : GPU_ENGINES.map((each) => gpuRow(each, facts[each]).join('')).join('\n'),
+        flags.json ? toJsonText(facts) : GPU_ENGINES.map((each) => listed(...gpuRow(each, facts[each]))).join('\n'),
       )
     })
 }
+
+const listed = (name: string, what: string): string => `${name.padEnd(10)}${what}`
 
 /** What of `subten gpu install` is there: an option, without which nothing is wrong. */
 export type GpuFacts = Readonly<Record<GpuEngine, { readonly version: string; readonly folder: string | null }>>
@@ -71,5 +73,5 @@ export function gpuFacts(): GpuFacts {
 /** A row in the text report. */
 export function gpuRow(engine: GpuEngine, { version, folder }: GpuFacts[GpuEngine]): [string, string] {
   const state = folder ? `(${folder})` : `not installed (npx subten gpu install --engine ${engine})`
-  return [engine.padEnd(10), `${gpuReleases[engine].title} ${version} ${state}`]
+  return [engine, `${gpuReleases[engine].title} ${version} ${state}`]
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import { sniff } from '../image/formats.js'
 import { imageInputOf, imageSpecOf } from '../image/image-spec.js'
-import { picturePreparation } from '../image/preparation.js'
+import { preparePicture } from '../image/prepare.js'
 import { ranked, scoresOutput } from '../image/rank.js'
 import type { ClassScore, Inputs, Model, Outputs } from '../runtime/types.js'
 import { DEFAULT_LIMITS } from '../server/limits.js'
@@ -69,7 +69,6 @@ async function printParts(context: Context, model: Model, inputs: Inputs, flags:
 async function imageInputs(model: Model, bytes: Uint8Array): Promise<Inputs> {
   const tensor = imageInputOf(model)
   const limits = { maxPixels: DEFAULT_LIMITS.imagePixels, timeoutSeconds: 30 }
-  const { preparePicture } = await picturePreparation()
   const { input } = await preparePicture(bytes, imageSpecOf(model), tensor, limits)
   return { [tensor.name]: input.value }
 }

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { oneThreadAPicture } from '../image/preparation.js'
+import { oneThreadAPicture } from '../image/with-sharp.js'
 import type { LocatedModel } from '../repository/repository.js'
 import type { LoadOptions } from '../runtime/types.js'
 import { DEFAULT_LIMITS, type ServerLimits } from '../server/limits.js'

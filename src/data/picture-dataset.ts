@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ImageSpec, imageInputOf, imageSpecOf } from '../image/image-spec.js'
-import { picturePreparation } from '../image/preparation.js'
+import { preparePicture } from '../image/prepare.js'
 import { STORAGE } from '../runtime/datatype.js'
 import { SubtenError } from '../runtime/errors.js'
 import type { WrittenInput } from '../runtime/inputs.js'
@@ -53,7 +53,6 @@ export async function openPictures(folder: string, model: Model, limit: number |
 }
 
 async function prepared(folder: string, path: string, spec: ImageSpec, input: TensorSpec): Promise<WrittenInput> {
-  const { preparePicture } = await picturePreparation()
   try {
     return (await preparePicture(await readFile(join(folder, path)), spec, input)).input
   } catch (cause) {

@@ -19,3 +19,13 @@ export async function withSharp<T>(load: () => Promise<T>): Promise<T> {
     )
   }
 }
+
+/** One thread a picture: a server's other threads are for other requests, and for the engines. */
+export async function oneThreadAPicture(): Promise<void> {
+  try {
+    const { default: sharp } = await import('sharp')
+    sharp.concurrency(1)
+  } catch {
+    // who sends a picture that needs it reads what is missing
+  }
+}

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import pinned from './gpu-release.json' with { type: 'json' }
-import { installFolders } from './install-folders.js'
-import { INSTALLED_NOTE, type Wheel } from './wheel-install.js'
+import { INSTALLED_NOTE, installFolders } from './install-folders.js'
+import type { Wheel } from './wheel-install.js'
 
 /** What `subten gpu install` fetches. */
 export const GPU_ENGINES = ['cuda', 'tensorrt', 'rtx'] as const

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type GpuEngine, type GpuRelease, gpuFolders, gpuReleases, isWhole } from './gpu-files.js'
-import { checkWheelPlatform, failureOf, installWheels, renameSoname } from './wheel-install.js'
+import { checkWheelPlatform, installWheels, renameSoname } from './wheel-install.js'
 
 export interface GpuInstallOptions {
   /** The Python whose pip fetches the wheels and whose zipfile unpacks them; `python3` by default. */
@@ -27,19 +27,14 @@ export async function installGpu(
   const { folder: given, release = gpuReleases[engine], ...more } = options
   const { title, library, soname } = release
   checkWheelPlatform(title, 'Install the libraries with the packages of your distribution or of NVIDIA.')
-  const folder = given ?? gpuFolders(engine)[0]
-  if (folder === undefined) {
-    throw failureOf(title)('there is no folder for it: this user has no home', 'Set SUBTEN_CACHE_DIR to a folder.')
-  }
-  const fresh = await installWheels({
+  return installWheels({
     ...more,
     title,
     wheels: release.wheels,
-    folder,
+    folder: given ?? gpuFolders(engine)[0],
     complete: (place) => isWhole(engine, place),
     finish: (place) => {
       if (library !== undefined && soname !== undefined) renameSoname(join(place, library), soname)
     },
   })
-  return { folder, fresh }
 }

@@ -1,8 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { installFolders } from './install-folders.js'
+import { INSTALLED_NOTE, installFolders } from './install-folders.js'
 import release from './openvino-release.json' with { type: 'json' }
-import { INSTALLED_NOTE } from './wheel-install.js'
 
 export { INSTALLED_NOTE, release }
 

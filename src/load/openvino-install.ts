@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { installedOpenvino, openvinoFolders } from './openvino-files.js'
 import pinned from './openvino-release.json' with { type: 'json' }
-import { checkWheelPlatform, failureOf, installWheels, renameSoname } from './wheel-install.js'
+import { checkWheelPlatform, installWheels, renameSoname } from './wheel-install.js'
 
 export type Release = typeof pinned
 
@@ -35,15 +35,11 @@ export async function installOpenvino(options: InstallOptions = {}): Promise<Ins
     'the pinned OpenVINO',
     'Use the default provider, or name an ONNX Runtime that was built with OpenVINO in libraryPath.',
   )
-  const folder = given ?? openvinoFolders()[0]
-  if (folder === undefined) {
-    throw failureOf('OpenVINO')('there is no folder for it: this user has no home', 'Set SUBTEN_CACHE_DIR to a folder.')
-  }
-  const fresh = await installWheels({
+  const { folder, fresh } = await installWheels({
     ...more,
     title: 'OpenVINO',
     wheels: [{ ...release, keep: release.files, flat: true }],
-    folder,
+    folder: given ?? openvinoFolders()[0],
     complete: (place) => installedOpenvino([place]) !== undefined,
     finish: (place) => renameSoname(join(place, release.library), release.soname),
   })

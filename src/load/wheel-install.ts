@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { SubtenError } from '../runtime/errors.js'
+import { INSTALLED_NOTE } from './install-folders.js'
 
 /** One file of a Python package index, pinned. */
 export interface Wheel {
@@ -25,8 +26,8 @@ export interface WheelsOptions {
   /** What is installed, for messages. */
   readonly title: string
   readonly wheels: readonly Wheel[]
-  /** The folder to fill. */
-  readonly folder: string
+  /** The folder to fill; undefined where this user has none. */
+  readonly folder: string | undefined
   /** Whether the folder is whole. */
   complete(folder: string): boolean
   /** Work on the files before the folder takes its place. */
@@ -38,9 +39,6 @@ export interface WheelsOptions {
   /** Progress, a line each. */
   say?(line: string): void
 }
-
-/** What the installer leaves in a folder that is whole: the hashes of the wheels. */
-export const INSTALLED_NOTE = 'installed'
 
 /** Members of the wheel (the first argument) that match into a folder (the second). */
 const UNPACK = `
@@ -63,14 +61,19 @@ with zipfile.ZipFile(wheel) as archive:
  * place and renamed into it, so that it is whole or not there; two installers at once do no harm. Wheels that were
  * fetched whole are kept until all is done: an installation that was cut off goes on where it was.
  *
- * @returns false where it was there already
+ * @returns the folder, and whether it was filled just now
  * @throws SubtenError ENGINE_NOT_FOUND with what failed and what to do
  */
-export async function installWheels(options: WheelsOptions): Promise<boolean> {
+export async function installWheels(
+  options: WheelsOptions,
+): Promise<{ readonly folder: string; readonly fresh: boolean }> {
   const { title, wheels, folder, python = process.env.SUBTEN_PYTHON || 'python3', force = false, say } = options
-  const note = wheels.map(({ sha256 }) => sha256).join('\n')
-  if (!force && options.complete(folder) && noteOf(folder) === note) return false
   const fail = failureOf(title)
+  if (folder === undefined) {
+    throw fail('there is no folder for it: this user has no home', 'Set SUBTEN_CACHE_DIR to a folder.')
+  }
+  const note = wheels.map(({ sha256 }) => sha256).join('\n')
+  if (!force && options.complete(folder) && noteOf(folder) === note) return { folder, fresh: false }
   removeAbandoned(folder)
   const fresh = `${folder}.${process.pid}`
   const downloads = `${folder}.download`
@@ -104,7 +107,7 @@ export async function installWheels(options: WheelsOptions): Promise<boolean> {
     fs.rmSync(fresh, { recursive: true, force: true })
     if (fs.existsSync(downloads) && fs.readdirSync(downloads).length === 0) fs.rmdirSync(downloads)
   }
-  return true
+  return { folder, fresh: true }
 }
 
 const ABANDONED_MS = 3_600_000
@@ -123,7 +126,7 @@ function removeAbandoned(folder: string): void {
 
 type Fail = (why: string, remedy?: string) => SubtenError
 
-export const failureOf =
+const failureOf =
   (title: string): Fail =>
   (why, remedy) =>
     new SubtenError('ENGINE_NOT_FOUND', `${title} was not installed: ${why}`, {

@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { devicePlan } from '../../../src/load/execution-providers.js'
 import { GPU_ENGINES, type GpuRelease, gpuFolders, gpuReleases, installedGpu } from '../../../src/load/gpu-files.js'
 import { installGpu } from '../../../src/load/gpu-install.js'
-import { INSTALLED_NOTE } from '../../../src/load/wheel-install.js'
+import { INSTALLED_NOTE } from '../../../src/load/install-folders.js'
 import type { ModelConfig } from '../../../src/repository/config-types.js'
 import { subten } from '../cli/running-cli.js'
 

@@ -66,6 +66,12 @@ const char* look_up(void* handle, CudaDriver* driver) noexcept {
   find(&driver->cuEventQuery, "cuEventQuery");
   find(&driver->cuEventElapsedTime, "cuEventElapsedTime");
   find(&driver->cuEventDestroy, "cuEventDestroy_v2");
+  find(&driver->cuStreamBeginCapture, "cuStreamBeginCapture_v2");
+  find(&driver->cuStreamEndCapture, "cuStreamEndCapture");
+  find(&driver->cuGraphInstantiateWithFlags, "cuGraphInstantiateWithFlags");
+  find(&driver->cuGraphLaunch, "cuGraphLaunch");
+  find(&driver->cuGraphExecDestroy, "cuGraphExecDestroy");
+  find(&driver->cuGraphDestroy, "cuGraphDestroy");
   return missing;
 }
 
@@ -86,7 +92,7 @@ Status open_driver(Loaded& self) {
   }
   if (const char* missing = look_up(handle, &self.driver); missing != nullptr) {
     return Status::error(Code::kEngineVersion, "The CUDA driver " + name + " has no function " + missing +
-                                                   "; subten needs a driver for CUDA 11.2 or newer.");
+                                                   "; subten needs a driver for CUDA 11.4 or newer.");
   }
   self.handle = handle;
   return Status::ok();

@@ -1,7 +1,7 @@
 // The part of CUDA's driver API that subten uses, declared by us and looked up at run time: nothing of CUDA is needed
 // to build, and none at run time unless a model asks for it.
 //
-// Public API of the driver (libcuda.so.1, CUDA 11.2 or newer). Entries whose names end in _v2 or _v3 there keep that
+// Public API of the driver (libcuda.so.1, CUDA 11.4 or newer). Entries whose names end in _v2 or _v3 there keep that
 // in the lookup and lose it here.
 #pragma once
 
@@ -18,6 +18,8 @@ using CuAddress = uint64_t;  // CUdeviceptr
 using CuContext = struct CuContextObject*;
 using CuStream = struct CuStreamObject*;
 using CuEvent = struct CuEventObject*;
+using CuGraph = struct CuGraphObject*;
+using CuGraphExec = struct CuGraphExecObject*;
 struct CuUuid {
   unsigned char bytes[16];
 };
@@ -36,6 +38,7 @@ inline constexpr int kComputeMinor = 76;
 inline constexpr unsigned kRegisterPortable = 1;  // CU_MEMHOSTREGISTER_PORTABLE: pinned for every context
 inline constexpr unsigned kStreamNonBlocking = 1;
 inline constexpr unsigned kEventDisableTiming = 2;
+inline constexpr int kCaptureThreadLocal = 1;  // calls of other threads do not spoil the recording
 }  // namespace cu
 
 using CuHostFunction = void (*)(void* argument);
@@ -74,6 +77,12 @@ struct CudaDriver {
   CuResult (*cuEventQuery)(CuEvent);
   CuResult (*cuEventElapsedTime)(float* milliseconds, CuEvent start, CuEvent end);
   CuResult (*cuEventDestroy)(CuEvent);
+  CuResult (*cuStreamBeginCapture)(CuStream, int mode);
+  CuResult (*cuStreamEndCapture)(CuStream, CuGraph*);
+  CuResult (*cuGraphInstantiateWithFlags)(CuGraphExec*, CuGraph, unsigned long long flags);
+  CuResult (*cuGraphLaunch)(CuGraphExec, CuStream);
+  CuResult (*cuGraphExecDestroy)(CuGraphExec);
+  CuResult (*cuGraphDestroy)(CuGraph);
 };
 // NOLINTEND(readability-identifier-naming)
 

@@ -85,6 +85,7 @@ class CudaStream {
   CuStream raw() const noexcept { return stream_; }
 
  private:
+  friend class CudaGraph;
   friend class DeviceBuffer;
   CudaStream() = default;
   Status check(CuResult result, const char* what);

@@ -6,26 +6,6 @@
 #include "engines/onnxruntime/node_assignment.h"
 
 namespace subten {
-namespace {
-
-class GraphInstance final : public EngineInstance {
- public:
-  explicit GraphInstance(std::unique_ptr<GraphLane> lane) noexcept : lane_(std::move(lane)) {}
-  void execute(const BatchView& batch, BatchCompletion* completion) noexcept override {
-    lane_->start(batch, completion);
-  }
-
- private:
-  std::unique_ptr<GraphLane> lane_;
-};
-
-std::string list_of(const std::vector<uint32_t>& sizes) {
-  std::string text;
-  for (const uint32_t size : sizes) text += (text.empty() ? "" : ", ") + std::to_string(size);
-  return text;
-}
-
-}  // namespace
 
 Status GraphModel::open(const EngineOptions& options, std::unique_ptr<OrtModelState>* state,
                         std::unique_ptr<EngineModel>* out) {
@@ -42,16 +22,19 @@ Status GraphModel::open(const EngineOptions& options, std::unique_ptr<OrtModelSt
     metadata.emplace_back("cuda graphs", "none: " + reason);
     return Status::ok();
   }
-  metadata.emplace_back("cuda graphs", "batches of " + list_of(plan.sizes) + "; " + std::to_string(cuda.graph_lanes) +
+  metadata.emplace_back("cuda graphs", "batches of " + lane_sizes_text(plan.lane.sizes) + "; " +
+                                           std::to_string(cuda.graph_lanes) +
                                            (cuda.graph_lanes == 1 ? " stream" : " streams"));
   // The lanes have sessions of their own.
   (*state)->session.reset();
   std::unique_ptr<GraphModel> self(new GraphModel(std::move(*state)));
   self->plan_ = std::move(plan);
+  self->stages_.initialise();
   for (uint32_t i = 0; i < self->state_->parameters.cuda.graph_lanes; ++i) {
     GraphLaneOptions lane{options.model_path, self->state_->parameters, self->state_->parameters.cuda.device};
-    std::unique_ptr<GraphLane> made;
-    if (Status status = GraphLane::create(self->plan_, std::move(lane), &made); !status.is_ok()) return status;
+    lane.stages = &self->stages_;
+    std::unique_ptr<CudaLane> made;
+    if (Status status = create_graph_lane(self->plan_, std::move(lane), &made); !status.is_ok()) return status;
     self->lanes_.push_back(std::move(made));
   }
   *out = std::move(self);
@@ -66,7 +49,7 @@ Status GraphModel::use_memory(void* start, uint64_t bytes) {
 Status GraphModel::create_instance(std::unique_ptr<EngineInstance>* out) {
   const std::lock_guard lock(mutex_);
   if (lanes_.empty()) return Status::error(Code::kEngineFailed, "The model has no stream left for another instance.");
-  *out = std::make_unique<GraphInstance>(std::move(lanes_.back()));
+  *out = std::make_unique<LaneInstance>(std::move(lanes_.back()));
   lanes_.pop_back();
   return Status::ok();
 }

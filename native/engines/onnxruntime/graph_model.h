@@ -1,8 +1,10 @@
 // A model whose runs are recorded as CUDA graphs, on a lane for each of its instances.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 #include "engines/cuda/pinned_region.h"
@@ -23,6 +25,10 @@ class GraphModel final : public EngineModel {
   Status use_memory(void* start, uint64_t bytes) override;
   Status create_instance(std::unique_ptr<EngineInstance>* out) override;
   bool slow_to_close() const noexcept override { return true; }
+  void each_stage(const std::function<void(std::string_view, const Histogram&)>& visit) const override {
+    stages_.each(visit);
+  }
+  void reset_stages() noexcept override { stages_.reset(); }
 
  private:
   explicit GraphModel(std::unique_ptr<OrtModelState> state) noexcept : state_(std::move(state)) {}
@@ -30,8 +36,9 @@ class GraphModel final : public EngineModel {
   std::unique_ptr<OrtModelState> state_;
   GraphPlan plan_;
   PinnedRegion memory_;
+  LaneStages stages_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<GraphLane>> lanes_;  // that no instance has yet
+  std::vector<std::unique_ptr<CudaLane>> lanes_;  // that no instance has yet
 };
 
 }  // namespace subten

@@ -11,6 +11,7 @@
 
 #include "engines/cuda/device.h"
 #include "engines/cuda/driver_api.h"
+#include "engines/cuda/graph.h"
 #include "engines/cuda/pinned_region.h"
 #include "engines/cuda/stream.h"
 #include "fake_driver.h"
@@ -38,6 +39,7 @@ class CudaLayer : public testing::Test {
     EXPECT_EQ(fake().contexts, 0);
     EXPECT_EQ(fake().streams, 0);
     EXPECT_EQ(fake().events, 0);
+    EXPECT_EQ(fake().graphs, 0);
     EXPECT_EQ(fake().pushed, 0);
     EXPECT_TRUE(fake().registered.empty());
     EXPECT_TRUE(fake().memory.empty());
@@ -224,6 +226,54 @@ TEST_F(CudaLayer, a_stream_that_cannot_be_made_leaves_nothing_behind) {
   EXPECT_EQ(stream, nullptr);
   fake().failures["cuDevicePrimaryCtxRetain"] = 2;
   EXPECT_EQ(CudaStream::create(0, &stream).code, Code::kOutOfMemory);
+}
+
+TEST_F(CudaLayer, a_recorded_run_runs_when_it_is_launched_and_not_before) {
+  std::unique_ptr<CudaStream> stream;
+  ASSERT_EQ(CudaStream::create(0, &stream).message, "");
+  DeviceBuffer buffer;
+  ASSERT_EQ(stream->allocate(4, &buffer).message, "");
+  const float in = 7;
+  float out = 0;
+  const auto work = [&] {
+    Status status = stream->copy_in(buffer, &in, 4);
+    return status.is_ok() ? stream->copy_out(&out, buffer, 4) : status;
+  };
+  CudaGraph graph;
+  ASSERT_EQ(CudaGraph::record(*stream, work, &graph).message, "");
+  ASSERT_EQ(stream->finish().message, "");
+  EXPECT_EQ(out, 0);
+  for (int i = 0; i < 2; ++i) {
+    out = 0;
+    ASSERT_EQ(graph.launch().message, "");
+    ASSERT_EQ(stream->finish().message, "");
+    EXPECT_EQ(out, 7);
+  }
+}
+
+TEST_F(CudaLayer, a_recording_that_fails_leaves_the_stream_running_and_nothing_behind) {
+  std::unique_ptr<CudaStream> stream;
+  ASSERT_EQ(CudaStream::create(0, &stream).message, "");
+  DeviceBuffer buffer;
+  ASSERT_EQ(stream->allocate(4, &buffer).message, "");
+  const float in = 7;
+  float out = 0;
+  for (const char* call :
+       {"cuStreamBeginCapture_v2", "cuMemcpyHtoDAsync_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags"}) {
+    fake().failures[call] = 1;
+    CudaGraph graph;
+    EXPECT_EQ(CudaGraph::record(
+                  *stream, [&] { return stream->copy_in(buffer, &in, 4); }, &graph)
+                  .code,
+              Code::kEngineFailed)
+        << call;
+    EXPECT_FALSE(graph.recorded()) << call;
+    out = 0;
+    ASSERT_EQ(stream->copy_in(buffer, &in, 4).message, "") << call;
+    ASSERT_EQ(stream->copy_out(&out, buffer, 4).message, "") << call;
+    ASSERT_EQ(stream->finish().message, "") << call;
+    EXPECT_EQ(out, 7) << call;
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <thread>
+#include <utility>
 
 namespace subten::fake_cuda {
 namespace {
@@ -61,9 +62,19 @@ class Stream {
   void add(std::function<void()> task) {
     {
       const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
+      (records_ ? recorded_ : tasks_).push_back(std::move(task));
     }
     changed_.notify_all();
+  }
+  // What is added from now on is kept and does not run; end_recording() hands it out.
+  void begin_recording() {
+    const std::lock_guard lock(mutex_);
+    records_ = true;
+  }
+  std::deque<std::function<void()>> end_recording() {
+    const std::lock_guard lock(mutex_);
+    records_ = false;
+    return std::exchange(recorded_, {});
   }
   bool idle() {
     const std::lock_guard lock(mutex_);
@@ -95,9 +106,13 @@ class Stream {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;
+  std::deque<std::function<void()>> recorded_;
+  bool records_ = false;
   bool ends_ = false;
   std::thread thread_;
 };
+
+using Graph = std::deque<std::function<void()>>;
 
 Stream* stream_of(void* stream) { return static_cast<Stream*>(stream); }
 Event* event_of(void* event) { return static_cast<Event*>(event); }
@@ -301,6 +316,41 @@ FAKE int cuEventDestroy_v2(void* event) {
   delete event_of(event);
   const std::lock_guard lock(driver().mutex);
   --driver().events;
+  return 0;
+}
+FAKE int cuStreamBeginCapture_v2(void* stream, int) {
+  FAIL_IF_TOLD("cuStreamBeginCapture_v2", true);
+  stream_of(stream)->begin_recording();
+  return 0;
+}
+FAKE int cuStreamEndCapture(void* stream, void** graph) {
+  Graph recorded = stream_of(stream)->end_recording();
+  FAIL_IF_TOLD("cuStreamEndCapture", true);
+  *graph = new Graph(std::move(recorded));
+  return 0;
+}
+FAKE int cuGraphInstantiateWithFlags(void** launchable, void* graph, unsigned long long) {
+  FAIL_IF_TOLD("cuGraphInstantiateWithFlags", true);
+  *launchable = new Graph(*static_cast<Graph*>(graph));
+  const std::lock_guard lock(driver().mutex);
+  ++driver().graphs;
+  return 0;
+}
+FAKE int cuGraphLaunch(void* launchable, void* stream) {
+  FAIL_IF_TOLD("cuGraphLaunch", true);
+  for (const auto& task : *static_cast<Graph*>(launchable)) stream_of(stream)->add(task);
+  return 0;
+}
+FAKE int cuGraphExecDestroy(void* launchable) {
+  FAIL_IF_TOLD("cuGraphExecDestroy", true, true);
+  delete static_cast<Graph*>(launchable);
+  const std::lock_guard lock(driver().mutex);
+  --driver().graphs;
+  return 0;
+}
+FAKE int cuGraphDestroy(void* graph) {
+  FAIL_IF_TOLD("cuGraphDestroy", true, true);
+  delete static_cast<Graph*>(graph);
   return 0;
 }
 // NOLINTEND(readability-identifier-naming)

@@ -34,6 +34,7 @@ struct Driver {
   int contexts = 0;
   int streams = 0;
   int events = 0;
+  int graphs = 0;  // recordings that can be launched
   int pushed = 0;  // contexts pushed and not popped
 
   void reset() {

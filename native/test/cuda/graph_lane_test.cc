@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "engines/onnxruntime/library.h"
 #include "engines/onnxruntime/onnxruntime_engine.h"
 #include "fake_driver.h"
+#include "recorder.h"
 
 namespace subten {
 namespace {
@@ -24,45 +24,6 @@ fake_cuda::Driver& fake() {
   void* handle = dlopen(SUBTEN_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
   return *reinterpret_cast<fake_cuda::GetDriver>(dlsym(handle, "subten_fake_cuda"))();
 }
-
-// Keeps the first output.
-class Recorder final : public BatchCompletion {
- public:
-  bool slab_full = false;
-  std::vector<float> output;
-  Shape shape;
-  Status status;
-  bool adopted = false;
-
-  void* allocate(size_t, std::span<const int64_t> given, uint64_t bytes) noexcept override {
-    shape.assign(given.begin(), given.end());
-    output.assign(bytes / sizeof(float), -1.0F);
-    return slab_full ? nullptr : output.data();
-  }
-  void adopt(size_t, std::span<const int64_t>, BufferHandle buffer) noexcept override {
-    const auto* floats = static_cast<const float*>(buffer.data);
-    output.assign(floats, floats + buffer.bytes / sizeof(float));
-    buffer.release(buffer.context);
-    adopted = true;
-  }
-  void set_shape(size_t, std::span<const int64_t>) noexcept override {}
-  void* allocate_for(size_t, size_t, std::span<const int64_t>, uint64_t) noexcept override { return nullptr; }
-  void adopt_for(size_t, size_t, std::span<const int64_t>, BufferHandle) noexcept override {}
-  bool part(size_t) noexcept override { return true; }
-  void fail(size_t, Status) noexcept override {}
-  bool abandoned() const noexcept override { return false; }
-  void mark_start() noexcept override {}
-  void mark_end() noexcept override {}
-  void done(Status ending) noexcept override {
-    status = std::move(ending);
-    ended_.store(true, std::memory_order_release);  // pairs with the acquire in wait()
-    ended_.notify_one();
-  }
-  void wait() { ended_.wait(false, std::memory_order_acquire); }
-
- private:
-  std::atomic<bool> ended_{false};
-};
 
 class OnnxRuntimeGraphLanes : public testing::Test {
  protected:
@@ -85,12 +46,12 @@ class OnnxRuntimeGraphLanes : public testing::Test {
     EXPECT_TRUE(fake().memory.empty());
   }
 
-  Status make(std::unique_ptr<GraphLane>* lane) {
+  Status make(std::unique_ptr<CudaLane>* lane) {
     GraphLaneOptions options{path_, model_->parameters, 0, true};
-    return GraphLane::create(plan_, std::move(options), lane);
+    return create_graph_lane(plan_, std::move(options), lane);
   }
   BatchTensor tensor(uint32_t rows) {
-    const auto width = static_cast<size_t>(plan_.inputs[0].row[0]);
+    const auto width = static_cast<size_t>(plan_.lane.inputs[0].row[0]);
     data_.resize(rows * width);
     for (size_t i = 0; i < data_.size(); ++i) data_[i] = static_cast<float>((i * 37 + rows) % 19) / 7.0F - 1.0F;
     BatchTensor input;
@@ -108,14 +69,14 @@ class OnnxRuntimeGraphLanes : public testing::Test {
   std::vector<float> data_;
 };
 
-TEST(GraphSizes, are_powers_of_two_up_to_the_largest_batch_and_that_one) {
-  EXPECT_EQ(graph_sizes(1), (std::vector<uint32_t>{1}));
-  EXPECT_EQ(graph_sizes(8), (std::vector<uint32_t>{1, 2, 4, 8}));
-  EXPECT_EQ(graph_sizes(12), (std::vector<uint32_t>{1, 2, 4, 8, 12}));
+TEST(LaneSizes, are_powers_of_two_up_to_the_largest_batch_and_that_one) {
+  EXPECT_EQ(lane_sizes(1), (std::vector<uint32_t>{1}));
+  EXPECT_EQ(lane_sizes(8), (std::vector<uint32_t>{1, 2, 4, 8}));
+  EXPECT_EQ(lane_sizes(12), (std::vector<uint32_t>{1, 2, 4, 8, 12}));
 }
 
 TEST_F(OnnxRuntimeGraphLanes, every_number_of_rows_gets_the_answers_of_an_unpadded_run) {
-  std::unique_ptr<GraphLane> lane;
+  std::unique_ptr<CudaLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   for (const uint32_t rows : {5U, 1U, 6U, 3U, 2U, 4U}) {
     const BatchTensor input = tensor(rows);
@@ -133,7 +94,7 @@ TEST_F(OnnxRuntimeGraphLanes, every_number_of_rows_gets_the_answers_of_an_unpadd
 }
 
 TEST_F(OnnxRuntimeGraphLanes, outputs_go_into_memory_of_the_lane_where_the_slab_is_full) {
-  std::unique_ptr<GraphLane> lane;
+  std::unique_ptr<CudaLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   const BatchTensor input = tensor(2);
   Recorder recorder;
@@ -145,7 +106,7 @@ TEST_F(OnnxRuntimeGraphLanes, outputs_go_into_memory_of_the_lane_where_the_slab_
 }
 
 TEST_F(OnnxRuntimeGraphLanes, a_failed_copy_fails_its_batch_and_the_next_one_is_answered) {
-  std::unique_ptr<GraphLane> lane;
+  std::unique_ptr<CudaLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   const BatchTensor input = tensor(2);
   for (const char* call : {"cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuStreamSynchronize"}) {
@@ -162,7 +123,7 @@ TEST_F(OnnxRuntimeGraphLanes, a_failed_copy_fails_its_batch_and_the_next_one_is_
 }
 
 TEST_F(OnnxRuntimeGraphLanes, a_lost_device_fails_every_batch_and_says_so) {
-  std::unique_ptr<GraphLane> lane;
+  std::unique_ptr<CudaLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   fake().lost = 719;
   const BatchTensor input = tensor(1);
@@ -176,7 +137,7 @@ TEST_F(OnnxRuntimeGraphLanes, a_lost_device_fails_every_batch_and_says_so) {
 }
 
 TEST_F(OnnxRuntimeGraphLanes, a_batch_of_more_rows_than_were_recorded_is_refused) {
-  std::unique_ptr<GraphLane> lane;
+  std::unique_ptr<CudaLane> lane;
   ASSERT_EQ(make(&lane).message, "");
   const BatchTensor input = tensor(7);
   Recorder recorder;
@@ -187,7 +148,7 @@ TEST_F(OnnxRuntimeGraphLanes, a_batch_of_more_rows_than_were_recorded_is_refused
 
 TEST_F(OnnxRuntimeGraphLanes, a_device_without_memory_for_the_buffers_fails_the_load_and_leaves_nothing_behind) {
   fake().failures["cuMemAllocAsync"] = 2;
-  std::unique_ptr<GraphLane> lane;
+  std::unique_ptr<CudaLane> lane;
   EXPECT_EQ(make(&lane).code, Code::kOutOfMemory);
   EXPECT_EQ(lane, nullptr);
 }

@@ -159,6 +159,8 @@ struct ModelSpec {
   std::vector<TensorSpec> outputs;
   // name, version and producer of the model file and the like; shown by `subten inspect`.
   std::vector<std::pair<std::string, std::string>> metadata;
+  // The batch size that the file itself sets, where the configuration leaves it open; 0 = none.
+  int32_t max_batch_size = 0;
 };
 
 // One loaded model; instances share its weights. Destroyed after its last instance.

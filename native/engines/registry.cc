@@ -3,13 +3,15 @@
 #include "engines/engine.h"
 #include "engines/null/null_engine.h"
 #include "engines/onnxruntime/onnxruntime_engine.h"
+#include "engines/tensorrt/tensorrt_engine.h"
 #include "engines/triton/triton_engine.h"
 
 namespace subten {
 
 std::span<Engine* const> all_engines() noexcept {
-  static const std::array<Engine*, 3> engines = {
+  static const std::array<Engine*, 4> engines = {
       onnxruntime_engine(),
+      tensorrt_engine(),
       triton_engine(),
       null_engine(),
   };

@@ -8,6 +8,7 @@
 #include "engines/cuda/device.h"
 #include "engines/engine.h"
 #include "engines/onnxruntime/onnxruntime_engine.h"
+#include "engines/tensorrt/tensorrt_engine.h"
 #include "executor/cpu_limits.h"
 #include "executor/crash_note.h"
 #include "executor/process_state.h"
@@ -25,10 +26,11 @@
 namespace subten {
 namespace {
 
-// configure({ onnxruntimeLibrary, jpegLibrary }): where npm's platform packages have the libraries.
+// configure({ onnxruntimeLibrary, jpegLibrary, tensorrtFolder }): where npm's platform packages have the libraries.
 Napi::Value configure(const Napi::CallbackInfo& info) {
   set_onnxruntime_library_hint(get_string(info[0].As<Napi::Object>(), "onnxruntimeLibrary"));
   set_jpeg_library(get_string(info[0].As<Napi::Object>(), "jpegLibrary"));
+  set_tensorrt_folder(get_string(info[0].As<Napi::Object>(), "tensorrtFolder"));
   set_onnxruntime_threads(static_cast<int>(process_state().cpus.used));
   return info.Env().Undefined();
 }

@@ -61,6 +61,7 @@ class OpenWorker final : public Napi::AsyncWorker {
     Napi::Object metadata = Napi::Object::New(env);
     for (const auto& [key, value] : spec.metadata) metadata.Set(key, value);
     result.Set("metadata", metadata);
+    result.Set("maxBatchSize", Napi::Number::New(env, spec.max_batch_size));
     result.Set("async", Napi::Boolean::New(env, model_->completion() != Completion::kSync));
     auto model = std::make_unique<std::unique_ptr<EngineModel>>(std::move(model_));
     ModelHandle handle =

@@ -25,6 +25,7 @@ import { devicePlan } from './execution-providers.js'
 import { keepLatencies, latencyFile } from './keep-latencies.js'
 import { learnLatencies } from './learn-latencies.js'
 import { refuseUnschedulable, sloOf } from './slo.js'
+import { tensorrtInstances, tensorrtPlan } from './tensorrt.js'
 import {
   clientView,
   type ModelFiles,
@@ -57,7 +58,7 @@ const OWN_OPTIONS = new Set([
 ])
 
 /**
- * Loads a model: a directory in Triton's layout (`config.pbtxt` optional) or one `.onnx` file.
+ * Loads a model: a directory in Triton's layout (`config.pbtxt` optional) or one `.onnx` or `.plan` file.
  *
  * @throws SubtenError MODEL_NOT_FOUND, MODEL_INVALID, CONFIG_INVALID (with file, line and field), ENGINE_NOT_FOUND,
  *   ENGINE_VERSION, NOT_SUPPORTED, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM
@@ -152,17 +153,9 @@ async function openModel(
   options: LoadOptions,
   plan: TritonPlan | undefined,
 ): Promise<NativeModelHandle> {
-  if (engine === 'tensorrt') {
-    throw new SubtenError(
-      'ENGINE_NOT_FOUND',
-      `model '${located.name}' needs the engine ${engine} (backend "${located.engine.backend}"), which this version of subten does not have`,
-      {
-        remedy: "Use a model whose backend is onnxruntime or subten_null, or engine: 'triton'.",
-      },
-    )
-  }
   const partial = resolveConfig(located.document, { partial: true })
-  const device = devicePlan(options, partial, engine)
+  const device =
+    devicePlan(options, partial, engine) ?? (engine === 'tensorrt' ? await tensorrtPlan(located, partial) : undefined)
   return succeeded(
     await addon().openModel({
       engine,
@@ -203,7 +196,11 @@ async function openCore(
   handle: NativeModelHandle,
   options: LoadOptions,
 ): Promise<OpenedModel> {
-  const spec: ModelSpec = { inputs: handle.inputs.map(specOf), outputs: handle.outputs.map(specOf) }
+  const spec: ModelSpec = {
+    inputs: handle.inputs.map(specOf),
+    outputs: handle.outputs.map(specOf),
+    ...(handle.maxBatchSize > 0 && { maxBatchSize: handle.maxBatchSize }),
+  }
   const facts = engine === 'triton' ? tritonFacts(located, handle, options) : undefined
   const document = completed(located, spec, facts)
   const config = resolveConfig(document, located.directory === undefined ? {} : { modelName: located.name })
@@ -237,6 +234,7 @@ async function openCore(
     info: JSON.stringify(info),
     label: `model '${located.name}' (engine ${engine})`,
     decoupled,
+    ...(engine === 'tensorrt' && { instances: tensorrtInstances(config) }),
     ...(facts && { instances: facts.instances, engineBatches: facts.batchesInTriton }),
   }
   const latencies = slo && latencyFile(located, config, engine, options, settings.deterministic === true)

@@ -16,10 +16,21 @@ const MEANS: Readonly<Record<string, string>> = {
   tritonInput: 'Triton reads inputs',
   tritonCompute: 'Triton runs the model',
   tritonOutput: 'Triton writes outputs',
+  deviceInput: 'rows are copied to the device',
+  deviceCompute: 'the device runs the model',
+  deviceOutput: 'results are copied back',
 }
 
 const PARTS = ['inbox', 'queue', 'prepare', 'compute', 'publish', 'wake', 'resolve'] as const
-const INSIDE = ['tritonQueue', 'tritonInput', 'tritonCompute', 'tritonOutput'] as const
+const INSIDE = [
+  'tritonQueue',
+  'tritonInput',
+  'tritonCompute',
+  'tritonOutput',
+  'deviceInput',
+  'deviceCompute',
+  'deviceOutput',
+] as const
 
 /** Where the time of a mean request went: a bar, and percentiles stage by stage. */
 export function stageBreakdown(stages: StageSummaries): Html {

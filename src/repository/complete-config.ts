@@ -16,6 +16,8 @@ export interface TensorSpec {
 export interface ModelSpec {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
+  /** The largest batch, where the model says one (plans of TensorRT). */
+  readonly maxBatchSize?: number
 }
 
 /** What Triton gives a batching model whose configuration names no size (`default-max-batch-size`). */
@@ -28,8 +30,8 @@ export function canBatch(spec: ModelSpec): boolean {
 
 /**
  * Fills in what a configuration leaves out from the model itself, by the rules of Triton's ONNX Runtime backend:
- * without `input` or without `output` (or without any config.pbtxt) a model that can batch gets `max_batch_size` 4 and
- * the dynamic batcher, any other `max_batch_size` 0; the missing tensor lists are those of the model, less the batch
+ * without `input` or without `output` (or without any config.pbtxt) a model that can batch gets `max_batch_size` 4 (a
+ * plan of TensorRT its largest) and the dynamic batcher, any other `max_batch_size` 0; the missing tensor lists are those of the model, less the batch
  * dimension, and a tensor of nothing but the batch dimension is `dims: [ 1 ]` reshaped to `[ ]`.
  *
  * Two things go beyond Triton: a `max_batch_size: 0` that is written stays 0 (Triton cannot tell it from none), and a
@@ -43,7 +45,7 @@ export function completeConfig(document: ConfigDocument, spec: ModelSpec): Confi
   const listed = (fields.input?.length ?? 0) + (fields.batch_input?.length ?? 0) > 0 && (fields.output?.length ?? 0) > 0
   if (!listed) {
     const batches = canBatch(spec) && !writtenUnbatched(fields, spec)
-    completed.max_batch_size ??= batches ? DEFAULT_MAX_BATCH_SIZE : 0
+    completed.max_batch_size ??= batches ? (spec.maxBatchSize ?? DEFAULT_MAX_BATCH_SIZE) : 0
     const scheduled = fields.dynamic_batching ?? fields.sequence_batching ?? fields.ensemble_scheduling
     if (batches && completed.max_batch_size > 1 && scheduled === undefined) completed.dynamic_batching = {}
   }

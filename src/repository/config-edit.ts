@@ -5,6 +5,8 @@ import { type Token, tokenize } from './text-tokens.js'
 export interface ConfigEdits {
   /** Written where the text has a name; a text without one stays without. */
   readonly name?: string
+  /** Fields of the top level that hold a word or a number; null takes the field away. */
+  readonly fields?: Readonly<Record<string, string | number | null>>
   /** `string_value` of entries of `parameters`; null takes the entry away. */
   readonly parameters?: Readonly<Record<string, string | null>>
 }
@@ -37,9 +39,19 @@ export function editConfig(text: string, edits: ConfigEdits, file = 'config.pbtx
   const tokens = allTokens(text)
   const changes: Change[] = []
   const missing = new Map(Object.entries(edits.parameters ?? {}).filter(([, value]) => value !== null))
+  const absent = new Map(Object.entries(edits.fields ?? {}).filter(([, value]) => value !== null))
   for (const field of topLevel(tokens)) {
     if (field.name === 'name' && edits.name !== undefined) {
       changes.push({ ...span(tokens, field.value, field.end), text: JSON.stringify(edits.name) })
+    }
+    const wanted = edits.fields?.[field.name]
+    if (wanted !== undefined) {
+      absent.delete(field.name)
+      changes.push(
+        wanted === null
+          ? { ...span(tokens, field.first, field.end), text: '' }
+          : { ...span(tokens, field.value, field.end), text: JSON.stringify(wanted) },
+      )
     }
     if (field.name === 'parameters') {
       for (const { key, change } of parameterChanges(text, tokens, field, edits.parameters ?? {})) {
@@ -52,7 +64,10 @@ export function editConfig(text: string, edits: ConfigEdits, file = 'config.pbtx
   for (const { from, to, text: replacement } of changes.sort((a, b) => b.from - a.from)) {
     edited = edited.slice(0, from) + replacement + edited.slice(to)
   }
-  const added = [...missing].map(([key, value]) => `parameters: ${entry(key, value as string)}\n`)
+  const added = [
+    ...[...absent].map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`),
+    ...[...missing].map(([key, value]) => `parameters: ${entry(key, value as string)}\n`),
+  ]
   if (added.length > 0 && edited !== '' && !edited.endsWith('\n')) edited += '\n'
   edited += added.join('')
   parseConfig(edited, file)

@@ -2,7 +2,7 @@ import type { ConfigFields } from './config-document.js'
 
 /** How the engine of a model is told from its configuration and its file. */
 export interface EngineChoice {
-  /** Name of the engine: onnxruntime, null, triton. */
+  /** Name of the engine: onnxruntime, tensorrt, null, triton. */
   readonly engine: string
   /** As config.pbtxt spells it; '' when nothing says it. */
   readonly backend: string
@@ -11,9 +11,13 @@ export interface EngineChoice {
   readonly filename: string
 }
 
+/** Names of engines, as the option `engine` and the parameter `subten.engine` have them. */
+export const ENGINES = ['onnxruntime', 'tensorrt', 'null', 'triton'] as const
+
 /** Backends with an engine of their own; every other one goes to Triton. */
 const BACKENDS: Readonly<Record<string, { engine: string; platform: string; filename: string }>> = {
   onnxruntime: { engine: 'onnxruntime', platform: 'onnxruntime_onnx', filename: 'model.onnx' },
+  tensorrt: { engine: 'tensorrt', platform: 'tensorrt_plan', filename: 'model.plan' },
   subten_null: { engine: 'null', platform: '', filename: '' },
 }
 
@@ -36,7 +40,10 @@ const FILE_BACKENDS: Readonly<Record<string, string>> = {
 }
 
 /** Extensions of single files that can be loaded without a directory around them. */
-const EXTENSION_BACKENDS: Readonly<Record<string, string>> = { '.onnx': 'onnxruntime' }
+const EXTENSION_BACKENDS: Readonly<Record<string, string>> = {
+  '.onnx': 'onnxruntime',
+  '.plan': 'tensorrt',
+}
 
 /** The backend of a lone model file, by its extension; undefined for a file that cannot be loaded alone. */
 export function backendOfExtension(extension: string): string | undefined {
@@ -54,7 +61,8 @@ export function loneFileExtensions(): string[] {
 }
 
 /**
- * Chooses the engine: by `backend`, else `platform`, else `default_model_filename`, else the files of a version.
+ * Chooses the engine: by `backend`, else `platform`, else `default_model_filename`, else the files of a version. The
+ * parameter `subten.engine` has the last word.
  * @returns undefined when nothing tells
  */
 export function chooseEngine(fields: ConfigFields, files: readonly string[]): EngineChoice | undefined {
@@ -71,11 +79,17 @@ export function chooseEngine(fields: ConfigFields, files: readonly string[]): En
   if (backend === '' && platform === '') return undefined
   const own = Object.hasOwn(BACKENDS, backend) ? BACKENDS[backend] : undefined
   return {
-    engine: own?.engine ?? 'triton',
+    engine: writtenEngine(fields) ?? own?.engine ?? 'triton',
     backend,
     platform: platform || (own?.platform ?? ''),
     filename: fields.default_model_filename || (own?.filename ?? ''),
   }
+}
+
+/** What `subten.engine` says; a wrong value is an error when the model is loaded. */
+function writtenEngine(fields: ConfigFields): string | undefined {
+  const text = fields.parameters?.['subten.engine']?.string_value
+  return ENGINES.find((engine) => text === JSON.stringify(engine))
 }
 
 function lookUp(table: Readonly<Record<string, string>>, key: string): string {

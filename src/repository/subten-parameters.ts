@@ -1,5 +1,6 @@
 import { type ConfigDocument, documentError } from './config-document.js'
 import type { ModelConfig } from './config-types.js'
+import { ENGINES } from './engines.js'
 import { type FieldPath, suggestion } from './field-path.js'
 
 /** Names of `parameters` entries that are ours and not the engine's. */
@@ -25,6 +26,10 @@ export interface SubtenSettings {
   readonly weight?: number
   /** `subten.cheaper_variant`: a sibling in the repository, or a path. */
   readonly cheaperVariant?: string
+  /** `subten.engine`: the engine instead of the one that the backend has. */
+  readonly engine?: (typeof ENGINES)[number]
+  /** `subten.plan_sha256`: the digest of the plan of TensorRT that may be run. */
+  readonly planSha256?: string
 }
 
 /** One setting: its field, and how its JSON value is told from a wrong one. */
@@ -49,6 +54,22 @@ const ENTRIES: ReadonlyMap<string, Entry> = new Map([
   [
     'subten.cheaper_variant',
     { field: 'cheaperVariant', takes: isPath, needs: 'the name of a model beside it, or a path' },
+  ],
+  [
+    'subten.engine',
+    {
+      field: 'engine',
+      takes: (value) => ENGINES.some((engine) => engine === value),
+      needs: `one of ${ENGINES.map((engine) => JSON.stringify(engine)).join(', ')}, in quotes of its own`,
+    },
+  ],
+  [
+    'subten.plan_sha256',
+    {
+      field: 'planSha256',
+      takes: (v) => typeof v === 'string' && /^[0-9a-f]{64}$/.test(v),
+      needs: 'a SHA-256 in 64 small hexadecimal digits, in quotes of its own',
+    },
   ],
 ])
 

@@ -71,6 +71,12 @@ export function jpegFile(where: Installed): string {
   return libraryFile(where, 'jpeg', JPEG)
 }
 
+/** The folder of what drives TensorRT, or '' where `@subten/tensorrt-linux-x64` is not installed. */
+export function tensorrtFolder(where: Installed): string {
+  const file = libraryFile(where, 'tensorrt', 'subten_tensorrt_11.so')
+  return file === '' ? '' : dirname(file)
+}
+
 /** A file of the package `@subten/<library>-<platform>`, or beside a bundle. */
 function libraryFile({ folder, root, bundled }: Installed, library: string, file: string): string {
   const name = `${library}-${process.platform}-${process.arch}`

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { addonFile, installed, jpegFile, onnxruntimeFile, ownFile } from './addon-file.js'
+import { addonFile, installed, jpegFile, onnxruntimeFile, ownFile, tensorrtFolder } from './addon-file.js'
 import { errorFromNative } from './errors.js'
 import { noAddon } from './no-addon.js'
 
@@ -24,6 +24,8 @@ export interface NativeModelHandle {
   readonly outputs: NativeTensor[]
   readonly metadata: Record<string, string>
   readonly async: boolean
+  /** Rows that the model itself allows; 0 where it says nothing. */
+  readonly maxBatchSize: number
 }
 
 /** Latencies that an engine measures inside itself, by name; `stages` as in {@link NativeStats}. */
@@ -131,7 +133,7 @@ export interface NativePort {
 
 export interface NativeAddon {
   readonly version: string
-  configure(options: { onnxruntimeLibrary: string; jpegLibrary: string }): void
+  configure(options: { onnxruntimeLibrary: string; jpegLibrary: string; tensorrtFolder: string }): void
   engines(libraries?: {
     readonly [engine: string]: string
   }): (NativeStatus & { name: string; version: string; library: string })[]
@@ -192,7 +194,11 @@ function load(): { addon: NativeAddon; path: string } {
   try {
     path = addonFile(where)
     const native = createRequire(ownFile())(path) as NativeAddon
-    native.configure({ onnxruntimeLibrary: onnxruntimeFile(where), jpegLibrary: jpegFile(where) })
+    native.configure({
+      onnxruntimeLibrary: onnxruntimeFile(where),
+      jpegLibrary: jpegFile(where),
+      tensorrtFolder: tensorrtFolder(where),
+    })
     loaded = { addon: native, path }
     return loaded
   } catch (cause) {

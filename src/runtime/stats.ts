@@ -16,8 +16,18 @@ export interface StageSummary {
 export const STAGES = ['inbox', 'queue', 'prepare', 'compute', 'publish', 'wake', 'resolve', 'total'] as const
 export type Stage = (typeof STAGES)[number]
 
-/** What an engine measures inside itself; Triton, from its trace of a request. Not part of the other stages' sum. */
-export type EngineStage = 'tritonQueue' | 'tritonInput' | 'tritonCompute' | 'tritonOutput'
+/**
+ * What an engine measures inside itself, of every eighth batch: Triton by its trace; on a device, where runs are recorded,
+ * by events in its stream (copies in, the run, copies out). Parts of `compute`, so not of the other stages' sum.
+ */
+export type EngineStage =
+  | 'tritonQueue'
+  | 'tritonInput'
+  | 'tritonCompute'
+  | 'tritonOutput'
+  | 'deviceInput'
+  | 'deviceCompute'
+  | 'deviceOutput'
 /** Every stage of a model, and those of its engine where it measures any. */
 export type StageSummaries = Readonly<Record<Stage, StageSummary>> &
   Readonly<Partial<Record<EngineStage, StageSummary>>>

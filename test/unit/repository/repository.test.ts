@@ -107,11 +107,12 @@ describe('finding a model', () => {
     ['default_model_filename: "model.onnx"', 'onnxruntime'],
     ['backend: "subten_null"', 'null'],
     ['backend: "python"', 'triton'],
-    ['platform: "tensorrt_plan"', 'triton'],
+    ['platform: "tensorrt_plan"', 'tensorrt'],
+    ['backend: "tensorrt" parameters { key: "subten.engine" value { string_value: "\\"triton\\"" } }', 'triton'],
     ['platform: "ensemble" ensemble_scheduling { step { model_name: "a" } }', 'triton'],
     ['backend: "constructor"', 'triton'],
   ])('%s runs on the engine %s', async (config, engine) => {
-    const path = put({ 'm/config.pbtxt': config, 'm/1/model.onnx': '' })
+    const path = put({ 'm/config.pbtxt': config, 'm/1/model.onnx': '', 'm/1/model.plan': '' })
     expect((await locate(path)).engine.engine).toBe(engine)
   })
 

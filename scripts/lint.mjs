@@ -87,12 +87,16 @@ async function clangTidy() {
   return { code, output }
 }
 
-/** Which build folder knows how a file is compiled: the addon's for node/, the tests' for everything else. */
+/** Which build folder knows how a file is compiled. What includes TensorRT's headers is known where they were fetched. */
 async function compileCommands() {
   const tests = find('gtest') ? await configureTests() : undefined
   const addon = existsSync(at('build/native/compile_commands.json')) ? 'build/native' : undefined
   if (!tests && !addon) return undefined
-  return (file) => (file.startsWith('native/test/') ? tests : (addon ?? tests))
+  const tensorrt = existsSync(at('build/tensorrt/compile_commands.json')) ? 'build/tensorrt' : undefined
+  return (file) => {
+    if (file.startsWith('native/engines/tensorrt/plugin/')) return tensorrt
+    return file.startsWith('native/test/') ? tests : (addon ?? tests)
+  }
 }
 
 async function format() {

@@ -14,8 +14,8 @@ interface InstallFlags {
 /** What each is good for, once it is there. */
 const USES: Readonly<Record<GpuEngine, string>> = {
   cuda: "load(model, { executionProviders: ['cuda'] }), or KIND_GPU in config.pbtxt; subten doctor says whether there is a device",
-  tensorrt: 'the engine TensorRT, which this version does not have yet',
-  rtx: 'the engine TensorRT, which this version does not have yet',
+  tensorrt: 'plans that were built with --version-compatible, on a GPU (docs/tensorrt.md)',
+  rtx: 'subten build-engine MODEL --target sm_80, and on a GPU the plans that it makes (docs/tensorrt.md)',
 }
 
 export function addGpu(program: Command, context: Context): void {

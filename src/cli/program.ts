@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { version } from '../server/package-version.js'
 import { addAccuracy } from './accuracy.js'
 import { addBench } from './bench.js'
+import { addBuildEngine } from './build-engine.js'
 import type { Context } from './context.js'
 import { addDoctor } from './doctor.js'
 import { OK, USAGE } from './exit-codes.js'
@@ -25,6 +26,7 @@ const COMMANDS = [
   addDoctor,
   addProviders,
   addGpu,
+  addBuildEngine,
   addInspect,
   addTypes,
   addSla,

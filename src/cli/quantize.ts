@@ -74,7 +74,7 @@ async function quantizeModel(context: Context, path: string, flags: Flags): Prom
     throw new UsageError('static INT8 takes the ranges of its tensors from data: give --calibration')
   }
   if (flags.precision !== 'int8' && flags.target === 'tensorrt') {
-    throw new UsageError('--target tensorrt is for --precision int8: TensorRT makes FP16 of an FP32 model by itself')
+    throw new UsageError('--target tensorrt is for --precision int8: a model in FP16 is the same for both')
   }
   // Loaded when it is needed: other commands need no image decoder.
   const { quantize } = await import('../quantize/quantize.js')

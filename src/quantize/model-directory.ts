@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { editConfig } from '../repository/config-edit.js'
+import { type ConfigEdits, editConfig } from '../repository/config-edit.js'
 import { formatConfig } from '../repository/config-text.js'
 import { isModelName } from '../repository/names.js'
 import { CONFIG_FILE, type LocatedModel } from '../repository/repository.js'
@@ -16,8 +16,8 @@ export interface NewModel {
   readonly path: string
   /** Where it is made: the file of the model. */
   readonly file: string
-  /** Sets parameters of its config.pbtxt: JSON values by their names, as `subten.accuracy`. */
-  configure(parameters: Readonly<Record<string, object>>): Promise<void>
+  /** Sets parameters of its config.pbtxt (JSON values by their names, as `subten.accuracy`), and fields. */
+  configure(parameters: Readonly<Record<string, object | string>>, fields?: ConfigEdits['fields']): Promise<void>
   /** A file beside its config.pbtxt. */
   write(name: string, text: string): Promise<void>
   /** The folder that is made, which can be loaded already. */
@@ -98,12 +98,15 @@ class Variant implements NewModel {
     }
   }
 
-  async configure(parameters: Readonly<Record<string, object>>): Promise<void> {
+  async configure(
+    parameters: Readonly<Record<string, object | string>>,
+    fields: ConfigEdits['fields'] = {},
+  ): Promise<void> {
     const own = Object.entries(parameters).map(([key, value]) => [key, JSON.stringify(value)])
     const edits = { ...Object.fromEntries(NOT_INHERITED.map((key) => [key, null])), ...Object.fromEntries(own) }
     const file = this.source.document.file
     const text = file === undefined ? this.#freshConfig() : wholeFile(file).toString('utf8')
-    await this.write(CONFIG_FILE, editConfig(text, { name: this.name, parameters: edits }, file))
+    await this.write(CONFIG_FILE, editConfig(text, { name: this.name, parameters: edits, fields }, file))
   }
 
   /** For a model that has none. What the file says of its tensors, the engine reads from the file. */

@@ -28,6 +28,21 @@ parameters: { value: { string_value: "2" }, key: "two" };
     expect(edited).toContain('# first\nname: \'a\' "b" # the name\n# kept\ninput [')
   })
 
+  it('replaces, adds and takes away fields', () => {
+    const config =
+      '# made by hand\nbackend: "onnxruntime" platform: \'onnx\' "runtime_onnx"\nmax_batch_size: 8 # rows\n'
+    const fields = {
+      backend: 'tensorrt',
+      platform: null,
+      max_batch_size: 4,
+      default_model_filename: 'a.plan',
+      name: null,
+    }
+    expect(editConfig(config, { fields })).toBe(
+      '# made by hand\nbackend: "tensorrt" \nmax_batch_size: 4 # rows\ndefault_model_filename: "a.plan"\n',
+    )
+  })
+
   it('does so in lists too', () => {
     const list = `parameters [ { key: "a" value { string_value: "1" } }, { key: "b" value < string_value: "2" > } ]`
     expect(fieldsOf(editConfig(list, { parameters: { a: null } })).parameters).toEqual({ b: { string_value: '2' } })

@@ -29,8 +29,8 @@ export function prebuildFile(target) {
   return join('prebuilds', target, 'subten.glibc.node')
 }
 
-/** What is wrong with an addon for Linux, a line each; empty if it may be shipped. */
-export function checkPrebuild(image, { arch, baseline = BASELINE }) {
+/** What is wrong with an addon for Linux, or another shared object of ours, a line each; empty if it may be shipped. */
+export function checkPrebuild(image, { arch, baseline = BASELINE, exported: wanted = EXPORTS }) {
   const problems = []
   const machine = machineOf(image)
   if (machine !== arch) problems.push(`it is for ${machine}, not for ${arch}`)
@@ -51,8 +51,8 @@ export function checkPrebuild(image, { arch, baseline = BASELINE }) {
     }
   }
   const exported = exportsOf(image)
-  for (const name of exported.filter((each) => !EXPORTS.includes(each))) problems.push(`exports ${name}`)
-  for (const name of EXPORTS.filter((each) => !exported.includes(each))) problems.push(`does not export ${name}`)
+  for (const name of exported.filter((each) => !wanted.includes(each))) problems.push(`exports ${name}`)
+  for (const name of wanted.filter((each) => !exported.includes(each))) problems.push(`does not export ${name}`)
 
   const left = sectionNamesOf(image).filter((name) => name === '.symtab' || name.startsWith('.debug_'))
   if (left.length) problems.push(`is not stripped: it has ${left.join(', ')}`)

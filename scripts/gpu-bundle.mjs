@@ -10,7 +10,8 @@ import * as fs from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { build } from './build.mjs'
 import { keepArchitecture } from './fatbin.mjs'
-import { at, main, run, StepError, say } from './step.mjs'
+import { at, locked, main, run, StepError, say } from './step.mjs'
+import { buildTensorrt, FLAVOURS } from './tensorrt-build.mjs'
 
 const pins = JSON.parse(fs.readFileSync(new URL('./gpu.json', import.meta.url), 'utf8'))
 const downloads = at('.cache', 'gpu-downloads')
@@ -20,6 +21,7 @@ const FILES = [
   'package.json',
   'dist',
   'build/Release/subten.node',
+  ...FLAVOURS.map((flavour) => `build/Release/subten_tensorrt_${flavour}.so`),
   'bench/gpu',
   'scripts/step.mjs',
   'scripts/models/resnet50_weights.py',
@@ -50,6 +52,7 @@ done
 main(async () => {
   const target = resolve(process.argv[2] ?? at('.cache', 'gpu'))
   await build()
+  await locked(() => buildTensorrt())
   const wheel = await download()
   const stage = at('.cache', `gpu-stage.${process.pid}`)
   fs.mkdirSync(join(stage, 'ort'), { recursive: true })

@@ -11,7 +11,8 @@ import { npm } from './npm.mjs'
 import { writePlatformPackages } from './platform-packages.mjs'
 import { makePrebuilds } from './prebuilds.mjs'
 import { writeSbom } from './sbom.mjs'
-import { at, main, root, StepError, say } from './step.mjs'
+import { at, locked, main, root, StepError, say } from './step.mjs'
+import { makeTensorrtPackage, TENSORRT_PACKAGE } from './tensorrt-package.mjs'
 
 /** Platforms that library packages are published for: those that there is an addon for. */
 export const RELEASED = ['linux-x64', 'linux-arm64']
@@ -23,11 +24,14 @@ export async function makePackages(platforms = RELEASED) {
   await build(['ts'])
   await makePrebuilds()
   await writePlatformPackages(platforms)
+  if (platforms.includes('linux-x64')) await locked(makeTensorrtPackage)
   fs.rmSync(place, { recursive: true, force: true })
   fs.mkdirSync(place, { recursive: true })
   const staged = await stage()
   const libraries = LIBRARIES.flatMap((library) => platforms.map((platform) => at('npm', `${library}-${platform}`)))
-  for (const folder of [staged, ...libraries]) {
+  // On request only: no dependency of subten.
+  const optional = platforms.includes('linux-x64') ? [at('npm', TENSORRT_PACKAGE)] : []
+  for (const folder of [staged, ...libraries, ...optional]) {
     await npm(['pack', folder, '--ignore-scripts', '--pack-destination', place, '--loglevel=error'], { quiet: true })
   }
   fs.rmSync(staged, { recursive: true })

@@ -22,6 +22,9 @@ export async function writeSbom(folder, platforms) {
       write(`subten-${library}-${platform}-${version}.cdx.json`, librarySbom(library, platform, version))
     }
   }
+  if (platforms.includes('linux-x64')) {
+    write(`subten-tensorrt-linux-x64-${version}.cdx.json`, librarySbom('tensorrt', 'linux-x64', version))
+  }
 }
 
 /** subten: npm's own list of what is installed without development packages, and the bundled parts. */

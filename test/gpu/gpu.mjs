@@ -21,5 +21,9 @@ export function card() {
 export function lacks(need) {
   if (need === undefined) return undefined
   if (need === 'triton') return existsSync(at('.cache', 'triton', 'lib')) ? undefined : 'Triton is not installed'
+  if (need === 'tensorrt') {
+    const there = existsSync(process.env.SUBTEN_TENSORRT_LIB ?? '')
+    return there ? undefined : 'no TensorRT with a builder (SUBTEN_TENSORRT_LIB; docs/tensorrt.md)'
+  }
   return folderOf(need) ? undefined : `the model ${need} is not made (scripts/models/resnet50.py)`
 }

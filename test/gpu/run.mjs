@@ -5,7 +5,10 @@ import { card, lacks } from './gpu.mjs'
 const asked = process.argv.slice(2)
 const found = card()
 const { checks } = await import('./checks.mjs')
-const chosen = checks.filter(({ name }) => asked.length === 0 || asked.some((text) => name.includes(text)))
+const { tensorrtChecks } = await import('./tensorrt-checks.mjs')
+const chosen = [...checks, ...tensorrtChecks].filter(
+  ({ name }) => asked.length === 0 || asked.some((text) => name.includes(text)),
+)
 const results = []
 for (const { name, needs, run } of chosen) {
   const reason = found.missing ?? lacks(needs)

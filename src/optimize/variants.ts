@@ -6,12 +6,13 @@ import type { ConfigDocument } from '../repository/config-document.js'
 import { readConfigFile } from '../repository/config-text.js'
 import { CONFIG_FILE, type LocatedModel, locate } from '../repository/repository.js'
 import { SubtenError } from '../runtime/errors.js'
+import { QuantisedOperators } from './written-precision.js'
 
 /** A model or a variant of it, found on disk. */
 export interface FoundModel {
   readonly path: string
   readonly name: string
-  /** As `INT8`; `FP32` for the model itself where nothing says it. */
+  /** What `subten.quantization` says; else `INT8` where the file has quantised operators, and `FP32`. */
   readonly precision: string
   readonly located: LocatedModel
   /** Of the files that a version is made of. */
@@ -76,19 +77,23 @@ async function found(path: string): Promise<FoundModel> {
   const located = await locate(path)
   const files = await filesOf(located)
   const hash = createHash('sha256')
+  const quantised = new QuantisedOperators()
   let bytes = 0
   for (const file of files) {
     const { size } = await stat(file)
     // Names tell apart what the same bytes in another place mean.
     hash.update(`${basename(file)}\0${size}\0`)
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
+    for await (const chunk of createReadStream(file)) {
+      hash.update(chunk as Buffer)
+      if (file === located.file) quantised.add(chunk as Buffer)
+    }
     if (basename(file) !== CONFIG_FILE) bytes += size
   }
   const { precision } = quantizationOf(located.document) ?? {}
   return {
     path,
     name: located.name,
-    precision: typeof precision === 'string' ? precision : 'FP32',
+    precision: typeof precision === 'string' ? precision : quantised.found ? 'INT8' : 'FP32',
     located,
     bytes,
     sha256: hash.digest('hex'),

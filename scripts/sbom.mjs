@@ -69,8 +69,11 @@ function keepInstalled(bom, ref) {
   bom.dependencies = [{ ref, dependsOn: direct }, ...bom.dependencies.filter((each) => installed.has(each.ref))]
 }
 
+/** What the compiler of prebuilt files links into them: what drives TensorRT has nothing else of others. */
+const linkedByZig = ({ pip, library }) => pip === 'ziglang' && !library
+
 function librarySbom(library, platform, version) {
-  const parts = bundledParts().filter((part) => part.library === library)
+  const parts = bundledParts().filter((part) => (library === 'tensorrt' ? linkedByZig(part) : part.library === library))
   const name = `@subten/${library}-${platform}`
   const ref = `${name}@${version}`
   return {

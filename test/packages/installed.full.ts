@@ -14,10 +14,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkPrebuild } from '../../scripts/check-prebuild.mjs'
+import { installedGpu } from '../../src/load/gpu-files.js'
 import { root } from '../e2e/consumer.js'
 import { packages } from '../neighbours/packages.js'
 import { barePath, bytesBelow, command, compilers, program, user } from './consumer.js'
-import { published, serveRegistry, subten, tarballs } from './registry.js'
+import { folder as packed, published, serveRegistry, subten, tarballs } from './registry.js'
 
 const LIMIT_MB = 80
 const engine = '@subten/onnxruntime-linux-x64'
@@ -108,6 +109,32 @@ describe('npm install --ignore-scripts', () => {
         .then(({ top: [{ label }] }) => console.log(JSON.stringify(label)))`
     expect(JSON.parse(await command(bin, bare, 'node', '-e', picture))).toBe('stop')
     expect(existsSync(join(bare, 'node_modules/sharp'))).toBe(false)
+  })
+
+  const rtx = installedGpu('rtx')
+  it.skipIf(rtx === undefined)('builds a plan once the package for TensorRT is installed', async () => {
+    const program = join(home, 'node_modules/.bin/subten')
+    const args = ['build-engine', join(root, 'models/digits'), '--target', 'sm_80', '--out', join(home, 'digits.plan')]
+    const build = () => command(bin, home, program, ...args, '--json', '--library', rtx as string)
+    await expect(build()).rejects.toThrow(/ENGINE_NOT_FOUND[^]*npm install @subten\/tensorrt-linux-x64/)
+    const tarball = tarballs.find((name) => name.startsWith('subten-tensorrt-linux-x64-'))
+    await command(
+      bin,
+      home,
+      'npm',
+      'install',
+      join(packed, tarball as string),
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+    )
+    const report = JSON.parse(await build())
+    expect(report).toMatchObject({ inputs: [{ name: 'image' }], version: expect.stringMatching(/^RTX/) })
+    expect(existsSync(report.plan)).toBe(true)
+    for (const name of readdirSync(join(home, 'node_modules/@subten/tensorrt-linux-x64/lib'))) {
+      const image = readFileSync(join(home, 'node_modules/@subten/tensorrt-linux-x64/lib', name))
+      expect(checkPrebuild(image, { arch: 'x64', exported: ['subten_tensorrt_plugin'] }), name).toEqual([])
+    }
   })
 
   it('has a command that starts', async () => {

@@ -63,6 +63,7 @@ export type {
   ShareToken,
   Slot,
   TensorInput,
+  TensorrtProvider,
   TensorSpec,
   Timing,
   TritonOptions,

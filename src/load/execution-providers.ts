@@ -1,9 +1,16 @@
 import type { ModelConfig } from '../repository/config-types.js'
 import { SubtenError } from '../runtime/errors.js'
-import type { CudaProvider, ExecutionProvider, LoadOptions, OpenvinoProvider } from '../runtime/types.js'
+import type {
+  CudaProvider,
+  ExecutionProvider,
+  LoadOptions,
+  OpenvinoProvider,
+  TensorrtProvider,
+} from '../runtime/types.js'
 import { installedCuda } from './gpu-files.js'
 import { openvinoPlan } from './openvino-provider.js'
 import { checkProviderOptions, type DevicePlan, providerError as wrong } from './provider-options.js'
+import { acceleratorOptions, checkedTensorrt, tensorrtSettings } from './tensorrt-provider.js'
 
 const CUDA_OPTIONS = new Set([
   'name',
@@ -19,14 +26,15 @@ const CUDA_OPTIONS = new Set([
 ])
 const SEARCHES = { exhaustive: 'EXHAUSTIVE', heuristic: 'HEURISTIC', default: 'DEFAULT' } as const
 /** Providers of ONNX Runtime that users may know, and this version does not have. */
-const NOT_BUILT = new Set(['tensorrt', 'nv-tensorrt-rtx', 'rocm', 'directml', 'coreml', 'webgpu'])
+const NOT_BUILT = new Set(['nv-tensorrt-rtx', 'rocm', 'directml', 'coreml', 'webgpu'])
+const NAMES = new Set(['tensorrt', 'cuda', 'openvino', 'cpu'])
 
 /**
  * What `executionProviders` and `instance_group` say of the device; undefined: the CPU.
  *
  * The option wins over the configuration. In the option, operators that the provider does not have are an error unless
- * `'cpu'` is listed too; `KIND_GPU` and a `cpu_execution_accelerator` named `openvino` mean what they mean in Triton,
- * where such operators run on the CPU.
+ * `'cpu'` is listed too; `KIND_GPU`, a `cpu_execution_accelerator` named `openvino` and a `gpu_execution_accelerator` named
+ * `tensorrt` mean what they mean in Triton, where such operators run on the CPU.
  *
  * @throws SubtenError CONFIG_INVALID naming the field, NOT_SUPPORTED for providers and groups that are not built
  */
@@ -43,15 +51,39 @@ export function devicePlan(options: LoadOptions, config: ModelConfig, engine: st
   const named = providers.map(({ name }) => name)
   const first = named[at]
   if (at > 0) throw wrong(`[${at}]`, `'${first}' must come first: operators go to the first provider that has them`)
-  if (named.includes('cuda') && named.includes('openvino'))
-    throw wrong('', "takes one of 'cuda' and 'openvino': each comes with an ONNX Runtime of its own")
-  const only = providers.length === 1
+  if (named.includes('openvino') && named.some((name) => name === 'cuda' || name === 'tensorrt'))
+    throw wrong('', "takes 'openvino' or those of NVIDIA: each comes with an ONNX Runtime of its own")
+  if (named.includes('tensorrt') && first !== 'tensorrt')
+    throw wrong('', "'tensorrt' must come before 'cuda': operators go to the first provider that has them")
+  const only = !named.includes('cpu')
   if (first === 'openvino')
     return openvinoPlan(providers[0] as OpenvinoProvider, only, instancesOf(config), options.engineLibrary)
-  return withInstalled(
-    cudaPlan(checkedCuda(providers[0] as CudaProvider), only, instancesOf(config)),
-    options.engineLibrary,
-  )
+  const plan =
+    first === 'tensorrt'
+      ? tensorrtPlan(providers as readonly Named[], only, config)
+      : cudaPlan(checkedCuda(providers[0] as CudaProvider), only, instancesOf(config))
+  return withInstalled(plan, options.engineLibrary)
+}
+
+type Named = { readonly name: string } & (CudaProvider | TensorrtProvider)
+
+/** TensorRT, and CUDA for what it lacks where that is listed. Runs are not recorded: TensorRT has launches of its own. */
+function tensorrtPlan(providers: readonly Named[], only: boolean, config: ModelConfig): DevicePlan {
+  const tensorrt = checkedTensorrt(providers[0] as TensorrtProvider)
+  const listed = providers.find(({ name }) => name === 'cuda') as CudaProvider | undefined
+  const { deviceId = 0, pinnedMemory, libraryPath } = tensorrt
+  if ((listed?.deviceId ?? deviceId) !== deviceId)
+    throw wrong('[1].deviceId', `must be that of 'tensorrt', ${deviceId}`)
+  const cuda = checkedCuda({
+    ...listed,
+    name: 'cuda',
+    deviceId,
+    graphs: false,
+    ...(pinnedMemory !== undefined && { pinnedMemory }),
+    ...(libraryPath !== undefined && { libraryPath }),
+  })
+  const plan = cudaPlan(cuda, only, 0)
+  return { ...plan, settings: [...plan.settings, ...tensorrtSettings(tensorrt, config, listed !== undefined)] }
 }
 
 /** What `subten gpu install` has fetched, where nobody named a library. */
@@ -74,12 +106,12 @@ function checkedProviders(given: unknown): readonly { readonly name: string }[] 
     const name: unknown = provider?.name
     if (typeof name === 'string' && NOT_BUILT.has(name)) {
       throw new SubtenError('NOT_SUPPORTED', `options: executionProviders[${index}]: '${name}' is not built yet`, {
-        remedy: "The providers of this version are 'cuda', 'openvino' and 'cpu'.",
+        remedy: "The providers of this version are 'cuda', 'tensorrt', 'openvino' and 'cpu'.",
         details: { field: `executionProviders[${index}]` },
       })
     }
-    if (name !== 'cuda' && name !== 'openvino' && name !== 'cpu')
-      throw wrong(`[${index}].name`, "must be 'cuda', 'openvino' or 'cpu'", name)
+    if (typeof name !== 'string' || !NAMES.has(name))
+      throw wrong(`[${index}].name`, "must be 'cuda', 'tensorrt', 'openvino' or 'cpu'", name)
     if (names.has(name)) throw wrong(`[${index}]`, `'${name}' is listed twice`)
     names.add(name)
     return provider
@@ -149,8 +181,15 @@ function groupPlan(config: ModelConfig): DevicePlan | undefined {
     throw refuse('groups of KIND_GPU beside others are not built yet')
   const devices = new Set(groups.flatMap(({ gpus }) => (gpus.length === 0 ? [0] : gpus)))
   if (devices.size > 1) throw refuse(`several devices (${[...devices].join(', ')}) for one model are not built yet`)
+  const cudaDevice = [...devices][0] ?? 0
+  const accelerators = config.optimization?.execution_accelerators?.gpu_execution_accelerator ?? []
+  const tensorrt = accelerators.find(({ name }) => name === 'tensorrt')
+  if (tensorrt !== undefined) {
+    const provider = { ...acceleratorOptions(tensorrt.parameters ?? {}), deviceId: cudaDevice }
+    return tensorrtPlan([provider, { name: 'cuda', deviceId: cudaDevice }], false, config)
+  }
   return {
-    cudaDevice: [...devices][0] ?? 0,
+    cudaDevice,
     settings: [
       ['cuda_only', '0'],
       ['cuda_graph_lanes', String(instancesOf(config))],

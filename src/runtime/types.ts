@@ -222,6 +222,41 @@ export interface CudaProvider {
 }
 
 /**
+ * TensorRT by ONNX Runtime's provider: it makes engines of the parts of a model that it has, when the model is loaded. Also
+ * needs what 'cuda' needs, and TensorRT itself. For plans that are made before there is the engine `tensorrt`.
+ */
+export interface TensorrtProvider {
+  readonly name: 'tensorrt'
+  /** As CUDA numbers the devices, from 0; 0 by default. */
+  readonly deviceId?: number
+  /** Memory of the device that layers may use while they run, MiB. */
+  readonly workspaceMb?: number
+  /** Layers of FP32 models may compute in FP16. */
+  readonly fp16?: boolean
+  /** Layers may compute in INT8; models with Q and DQ need it not in TensorRT 10 and newer. */
+  readonly int8?: boolean
+  /** How long engines are optimised for, 0 to 5; 3 by default. */
+  readonly builderLevel?: number
+  /** Folder in which engines are kept, so that later loads do not build them. They are code: nobody else may write to it. */
+  readonly engineCache?: string
+  /** Folder in which the times of kernels are kept. */
+  readonly timingCache?: string
+  /**
+   * Shapes of inputs that engines are built for; by default those of config.pbtxt's `input` for 1 to `max_batch_size` rows.
+   * A batch outside of them has an engine built anew, for seconds or minutes.
+   */
+  readonly profile?: {
+    readonly [bound in 'min' | 'opt' | 'max']: { readonly [input: string]: readonly number[] }
+  }
+  /** Page-locks the memory of the model's requests; on by default. */
+  readonly pinnedMemory?: boolean
+  /** Folders of the libraries of CUDA and TensorRT; before SUBTEN_CUDA_LIBRARY_PATH and the system. */
+  readonly libraryPath?: string | readonly string[]
+  /** Options of the provider by its own names. */
+  readonly providerOptions?: { readonly [name: string]: string | number | boolean }
+}
+
+/**
  * OpenVINO on CPUs of x86-64, by an ONNX Runtime that was built with it: `npx subten providers install openvino`. A
  * process has one ONNX Runtime, so models without this provider run in that one too.
  */
@@ -247,7 +282,15 @@ export interface OpenvinoProvider {
 }
 
 /** What computes a model of ONNX Runtime. An operator goes to the first in the list that has it. */
-export type ExecutionProvider = 'cuda' | 'openvino' | 'cpu' | CudaProvider | OpenvinoProvider | { readonly name: 'cpu' }
+export type ExecutionProvider =
+  | 'cuda'
+  | 'tensorrt'
+  | 'openvino'
+  | 'cpu'
+  | CudaProvider
+  | TensorrtProvider
+  | OpenvinoProvider
+  | { readonly name: 'cpu' }
 
 export interface LoadOptions {
   engine?: 'onnxruntime' | 'null' | 'triton' | 'tensorrt'
@@ -255,7 +298,8 @@ export interface LoadOptions {
   engineLibrary?: string
   /**
    * Where ONNX Runtime computes: `[{ name: 'cuda', deviceId: 0 }]`, `[{ name: 'openvino' }]`. Operators that the
-   * provider does not have are then an error; `[{ name: 'cuda' }, 'cpu']` runs those on the CPU. ONNX Runtime's own CPU
+   * provider does not have are then an error; `[{ name: 'cuda' }, 'cpu']` runs those on the CPU, `['tensorrt', 'cuda']` those
+   * that TensorRT lacks on CUDA. ONNX Runtime's own CPU
    * provider by default, or what `instance_group` says.
    */
   executionProviders?: readonly ExecutionProvider[]

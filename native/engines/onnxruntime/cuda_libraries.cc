@@ -14,7 +14,20 @@
 namespace subten {
 namespace {
 
-constexpr const char* kProvider = "libonnxruntime_providers_cuda.so";
+struct Provider {
+  const char* file;
+  const char* name;     // in messages
+  const char* install;  // how its libraries are had
+};
+constexpr Provider kCuda = {"libonnxruntime_providers_cuda.so", "CUDA",
+                            "Run `npx subten gpu install`, or install them (the PyPI packages of "
+                            "onnxruntime-gpu[cuda,cudnn] have them all) and name their folder, or "
+                            "site-packages/nvidia, in libraryPath or in "};
+constexpr Provider kTensorrt = {
+    "libonnxruntime_providers_tensorrt.so", "TensorRT",
+    "CUDA's come with `npx subten gpu install`; install the TensorRT that the names tell and "
+    "name its folder in SUBTEN_TENSORRT_LIB, in libraryPath or in "};
+constexpr const char* kTensorrtVariable = "SUBTEN_TENSORRT_LIB";
 constexpr std::string_view kRuntime = "libcudart.so.";
 // What the provider and its libraries open by name while they work. Without them some operators fail.
 constexpr const char* kOpenedLater[] = {"libcudnn.so.9", "libcufft.so.12", "libcufft.so.11"};
@@ -75,13 +88,14 @@ bool is_cuda(std::string_view name) noexcept {
   return name != "libcuda.so.1" && (name.starts_with("libcu") || name.starts_with("libnv"));
 }
 
-}  // namespace
-
-Status load_cuda_libraries(const std::string& ort_library, const std::string& directories, int driver_version) {
-  const std::string provider = ort_library.substr(0, ort_library.rfind('/') + 1) + kProvider;
+// `folders` are looked at before the system.
+Status load_provider(const Provider& which, const std::string& ort_library, const std::vector<std::string>& folders,
+                     int driver_version) {
+  const std::string provider = ort_library.substr(0, ort_library.rfind('/') + 1) + which.file;
   if (!exists(provider)) {
     return Status::error(Code::kNotSupported,
-                         "ONNX Runtime at " + ort_library + " has no CUDA execution provider (there is no " + provider +
+                         "ONNX Runtime at " + ort_library + " has no " + which.name +
+                             " execution provider (there is no " + provider +
                              "). Load one that was built for GPUs before every other model, as a process has one ONNX "
                              "Runtime (`npx subten gpu install`, or PyPI onnxruntime-gpu by engineLibrary or "
                              "SUBTEN_ONNXRUNTIME_LIB, with its provider libraries beside it), or compute on the CPU.");
@@ -97,7 +111,6 @@ Status load_cuda_libraries(const std::string& ort_library, const std::string& di
                                                     ". Update the driver, or load an ONNX Runtime for an older CUDA.");
     }
   }
-  const std::vector<std::string> folders = search_folders(directories);
   std::string missing;
   // The runtime first, then cuBLASLt before cuBLAS: each then finds what it needs in memory. Two rounds do for that.
   for (int round = 0; round < 2; ++round) {
@@ -108,15 +121,28 @@ Status load_cuda_libraries(const std::string& ort_library, const std::string& di
     if (missing.empty()) break;
   }
   if (!missing.empty()) {
-    return Status::error(Code::kEngineNotFound,
-                         "The CUDA execution provider needs " + missing +
-                             ", which the loader does not find. Run `npx subten gpu install`, or install them (the "
-                             "PyPI packages of onnxruntime-gpu[cuda,cudnn] have them all) and name their folder, or "
-                             "site-packages/nvidia, in libraryPath or in " +
-                             kCudaLibraryVariable + ".");
+    return Status::error(Code::kEngineNotFound, std::string("The ") + which.name + " execution provider needs " +
+                                                    missing + ", which the loader does not find. " + which.install +
+                                                    kCudaLibraryVariable + ".");
   }
   for (const char* name : kOpenedLater) find_library(name, folders);
   return Status::ok();
+}
+
+}  // namespace
+
+Status load_cuda_libraries(const std::string& ort_library, const std::string& directories, int driver_version) {
+  return load_provider(kCuda, ort_library, search_folders(directories), driver_version);
+}
+
+Status load_tensorrt_libraries(const std::string& ort_library, const std::string& directories, int driver_version) {
+  std::vector<std::string> folders = search_folders(directories);
+  if (const char* named = std::getenv(kTensorrtVariable); named != nullptr && *named != '\0') {
+    const std::string place = named;
+    const bool file = place.find(".so", place.rfind('/') + 1) != std::string::npos;
+    folders.insert(folders.begin(), file ? place.substr(0, place.rfind('/')) : place);
+  }
+  return load_provider(kTensorrt, ort_library, folders, driver_version);
 }
 
 }  // namespace subten

@@ -1,4 +1,4 @@
-// The libraries of CUDA that ONNX Runtime's CUDA provider needs.
+// The libraries that ONNX Runtime's providers for CUDA and TensorRT need.
 #pragma once
 
 #include <string>
@@ -15,5 +15,8 @@ inline constexpr const char* kCudaLibraryVariable = "SUBTEN_CUDA_LIBRARY_PATH";
 // folders of packages that have them in `lib` (site-packages/nvidia). `driver_version` as cuDriverGetVersion gives it.
 // NOT_SUPPORTED: no provider, or a driver older than it needs; ENGINE_NOT_FOUND: a library is missing.
 Status load_cuda_libraries(const std::string& ort_library, const std::string& directories, int driver_version);
+// The same for the TensorRT provider, which needs TensorRT's library and ONNX parser besides: those of
+// SUBTEN_TENSORRT_LIB (a file or a folder) before the system's.
+Status load_tensorrt_libraries(const std::string& ort_library, const std::string& directories, int driver_version);
 
 }  // namespace subten

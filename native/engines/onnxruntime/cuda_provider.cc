@@ -35,6 +35,22 @@ Status make_options(const CudaSettings& settings, OrtOwned<OrtCudaOptions>* out)
   return Status::ok();
 }
 
+Status append_cuda(const CudaSettings& settings, const CudaDevice& device, int driver_version,
+                   OrtSessionOptions* options) {
+  Status status = load_cuda_libraries(loaded_ort_library().path, settings.library_path, driver_version);
+  if (!status.is_ok()) return status;
+  OrtOwned<OrtCudaOptions> cuda;
+  if (status = make_options(settings, &cuda); !status.is_ok()) return status;
+  const uint64_t mark = ort_log_mark();
+  if (OrtError error(ort().SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda.get())); error) {
+    return Status::error(Code::kEngineFailed, "ONNX Runtime cannot use CUDA device " + std::to_string(settings.device) +
+                                                  ", " + describe(device) +
+                                                  ". Do the versions of CUDA and cuDNN fit it? (" +
+                                                  ort_error_with_log(error, mark) + ")");
+  }
+  return Status::ok();
+}
+
 std::atomic<bool>& cuda_used() noexcept {
   static std::atomic<bool> used{false};
   return used;
@@ -47,19 +63,13 @@ Status use_cuda(const CudaSettings& settings, OrtSessionOptions* options) {
   if (Status status = find_cuda_device(settings.device, &device); !status.is_ok()) return status;
   const CudaDriver* driver = nullptr;
   if (Status status = load_cuda_driver(&driver); !status.is_ok()) return status;
-  if (Status status =
-          load_cuda_libraries(loaded_ort_library().path, settings.library_path, cuda_driver_version(*driver));
-      !status.is_ok()) {
-    return status;
+  const int version = cuda_driver_version(*driver);
+  if (settings.tensorrt.used) {
+    Status status = use_tensorrt_provider(settings.tensorrt, settings.device, version, settings.library_path, options);
+    if (!status.is_ok()) return status;
   }
-  OrtOwned<OrtCudaOptions> cuda;
-  if (Status status = make_options(settings, &cuda); !status.is_ok()) return status;
-  const uint64_t mark = ort_log_mark();
-  if (OrtError error(ort().SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda.get())); error) {
-    return Status::error(Code::kEngineFailed, "ONNX Runtime cannot use CUDA device " + std::to_string(settings.device) +
-                                                  ", " + describe(device) +
-                                                  ". Do the versions of CUDA and cuDNN fit it? (" +
-                                                  ort_error_with_log(error, mark) + ")");
+  if (!settings.tensorrt.used || settings.tensorrt.cuda_nodes) {
+    if (Status status = append_cuda(settings, device, version, options); !status.is_ok()) return status;
   }
   if (Status status = set_cpu_nodes(settings.cpu_nodes, options); !status.is_ok()) return status;
   cuda_used().store(true, std::memory_order_relaxed);  // a fact on its own

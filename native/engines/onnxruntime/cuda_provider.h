@@ -7,6 +7,7 @@
 
 #include "engines/cuda/pinned_region.h"
 #include "engines/onnxruntime/ort_api.h"
+#include "engines/onnxruntime/tensorrt_provider.h"
 #include "memory/status.h"
 
 namespace subten {
@@ -19,6 +20,7 @@ struct CudaSettings {
   uint32_t graph_lanes = 0;  // streams with runs recorded as CUDA graphs; 0: runs are not recorded
   std::string library_path;  // where CUDA's libraries lie, separated by ':'
   std::vector<std::pair<std::string, std::string>> options;  // of the provider, by its own names
+  TensorrtProviderSettings tensorrt;                         // before CUDA, or alone
 
   bool used() const noexcept { return device >= 0; }
 };

@@ -30,7 +30,8 @@ struct OrtTypeInfo;
 struct OrtTensorTypeAndShapeInfo;
 struct OrtModelMetadata;
 struct OrtThreadingOptions;
-struct OrtCudaOptions;  // OrtCUDAProviderOptionsV2
+struct OrtCudaOptions;      // OrtCUDAProviderOptionsV2
+struct OrtTensorrtOptions;  // OrtTensorRTProviderOptionsV2
 struct OrtIoBinding;
 struct OrtEpAssignedSubgraph;
 struct OrtEpAssignedNode;
@@ -202,7 +203,15 @@ struct OrtApi {
   OrtMetadataText ModelMetadataGetGraphDescription;
   void* gap_159[6];
   OrtStatus* (*AddRunConfigEntry)(OrtRunOptions*, const char* key, const char* value);
-  void* gap_166[30];
+  void* gap_166[4];
+  // The four of TensorRT answer with an error in a library that was built without it.
+  OrtStatus* (*SessionOptionsAppendExecutionProvider_TensorRT_V2)(OrtSessionOptions*, const OrtTensorrtOptions*);
+  OrtStatus* (*CreateTensorRTProviderOptions)(OrtTensorrtOptions**);
+  OrtStatus* (*UpdateTensorRTProviderOptions)(OrtTensorrtOptions*, const char* const* keys, const char* const* values,
+                                              size_t count);
+  void* gap_173[1];
+  void (*ReleaseTensorRTProviderOptions)(OrtTensorrtOptions*);
+  void* gap_175[21];
   OrtStatus* (*SessionOptionsSetCustomCreateThreadFn)(OrtSessionOptions*, OrtCreateThread);
   void* gap_197[1];
   OrtStatus* (*SessionOptionsSetCustomJoinThreadFn)(OrtSessionOptions*, OrtJoinThread);
@@ -326,6 +335,10 @@ SUBTEN_ORT_POSITION(SetGlobalSpinControl, 149);
 SUBTEN_ORT_POSITION(CreateEnvWithCustomLoggerAndGlobalThreadPools, 151);
 SUBTEN_ORT_POSITION(ModelMetadataGetGraphDescription, 158);
 SUBTEN_ORT_POSITION(AddRunConfigEntry, 165);
+SUBTEN_ORT_POSITION(SessionOptionsAppendExecutionProvider_TensorRT_V2, 170);
+SUBTEN_ORT_POSITION(CreateTensorRTProviderOptions, 171);
+SUBTEN_ORT_POSITION(UpdateTensorRTProviderOptions, 172);
+SUBTEN_ORT_POSITION(ReleaseTensorRTProviderOptions, 174);
 SUBTEN_ORT_POSITION(SessionOptionsSetCustomCreateThreadFn, 196);
 SUBTEN_ORT_POSITION(SessionOptionsSetCustomJoinThreadFn, 198);
 SUBTEN_ORT_POSITION(SetGlobalCustomCreateThreadFn, 199);
@@ -359,6 +372,7 @@ struct OrtRelease {
   void operator()(OrtModelMetadata* metadata) const noexcept { ort().ReleaseModelMetadata(metadata); }
   void operator()(OrtIoBinding* binding) const noexcept { ort().ReleaseIoBinding(binding); }
   void operator()(OrtCudaOptions* options) const noexcept { ort().ReleaseCUDAProviderOptions(options); }
+  void operator()(OrtTensorrtOptions* options) const noexcept { ort().ReleaseTensorRTProviderOptions(options); }
   void operator()(OrtThreadingOptions* options) const noexcept { ort().ReleaseThreadingOptions(options); }
 };
 template <typename T>

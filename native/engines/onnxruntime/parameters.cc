@@ -62,6 +62,7 @@ bool parse_shrinkage(std::string_view text, std::string* out) {
 // What load() made of `executionProviders`, in the names of native code.
 void read_cuda_settings(const EngineOptions& options, CudaSettings* out) {
   constexpr std::string_view kProviderOption = "cuda.";
+  constexpr std::string_view kTensorrtOption = "tensorrt.";
   int lanes = 0;
   out->device = options.cuda_device;
   for (const auto& [name, value] : options.settings) {
@@ -73,6 +74,11 @@ void read_cuda_settings(const EngineOptions& options, CudaSettings* out) {
       parse_integer(value, 0, 1024, &lanes);
     } else if (name == "cuda_library_path") {
       out->library_path = value;
+    } else if (name == "tensorrt_cuda") {
+      out->tensorrt.used = true;
+      out->tensorrt.cuda_nodes = value != "0";
+    } else if (name.starts_with(kTensorrtOption)) {
+      out->tensorrt.options.emplace_back(name.substr(kTensorrtOption.size()), value);
     } else if (name.starts_with(kProviderOption)) {
       out->options.emplace_back(name.substr(kProviderOption.size()), value);
     }

@@ -64,5 +64,20 @@ TEST(CudaLibraries, a_missing_library_is_named_and_found_once_its_packages_are_n
   EXPECT_EQ(status.message, "");
 }
 
+TEST(CudaLibraries, the_provider_of_tensorrt_is_looked_for_beside_that_of_cuda_and_its_libraries_where_it_is_named) {
+  const Folder folder(true);
+  Status status = load_tensorrt_libraries(folder.library(), "", 99000);
+  EXPECT_EQ(status.code, Code::kNotSupported);
+  EXPECT_NE(status.message.find("has no TensorRT execution provider"), std::string::npos) << status.message;
+
+  // The name that the fake provider needs is in memory since the test before, so it is found.
+  const std::filesystem::path beside = std::filesystem::path(folder.library()).parent_path();
+  std::filesystem::copy(SUBTEN_FAKE_PROVIDER, beside / "libonnxruntime_providers_tensorrt.so");
+  EXPECT_EQ(load_tensorrt_libraries(folder.library(), "", 99000).message, "");
+  status = load_tensorrt_libraries(folder.library(), "", 12080);
+  EXPECT_EQ(status.code, Code::kNotSupported);
+  EXPECT_NE(status.message.find("needs CUDA 99"), std::string::npos) << status.message;
+}
+
 }  // namespace
 }  // namespace subten

@@ -82,8 +82,8 @@ describe('executionProviders', () => {
   it.each([
     [{ executionProviders: [] }, /must be a list/],
     [{ executionProviders: 'cuda' }, /must be a list/],
-    [{ executionProviders: ['gpu'] }, /must be 'cuda', 'openvino' or 'cpu', not "gpu"/],
-    [{ executionProviders: [null] }, /must be 'cuda', 'openvino' or 'cpu'/],
+    [{ executionProviders: ['gpu'] }, /must be 'cuda', 'tensorrt', 'openvino' or 'cpu', not "gpu"/],
+    [{ executionProviders: [null] }, /must be 'cuda', 'tensorrt', 'openvino' or 'cpu'/],
     [{ executionProviders: ['cuda', 'cuda'] }, /listed twice/],
     [{ executionProviders: ['cpu', 'cuda'] }, /'cuda' must come first/],
     [{ executionProviders: [{ name: 'cuda', device: 0 }] }, /\[0\]\.device: is no option/],
@@ -100,11 +100,112 @@ describe('executionProviders', () => {
   })
 
   it('says of a provider that is known but not built that it is not', () => {
-    expect(refused({ executionProviders: [{ name: 'tensorrt' }] })).toMatchObject({ code: 'NOT_SUPPORTED' })
+    expect(refused({ executionProviders: [{ name: 'nv-tensorrt-rtx' }] } as unknown as LoadOptions)).toMatchObject({
+      code: 'NOT_SUPPORTED',
+    })
   })
 
   it('refuses it for the models of other engines', () => {
     expect(refused({ executionProviders: ['cuda'] }, 'triton')).toMatchObject({ code: 'CONFIG_INVALID' })
+  })
+})
+
+describe("executionProviders with 'tensorrt'", () => {
+  const tensorrt = (provider: object, ...more: (string | object)[]): LoadOptions =>
+    ({ executionProviders: [{ name: 'tensorrt', ...provider }, ...more] }) as LoadOptions
+  const ours = (settings: Record<string, string>) =>
+    Object.fromEntries(Object.entries(settings).filter(([name]) => /^(tensorrt|cuda_only|cuda_graph)/.test(name)))
+
+  it('takes parts that TensorRT lacks to CUDA and to the CPU only where they are listed', () => {
+    expect(ours(settingsOf({ executionProviders: ['tensorrt'] }))).toEqual({
+      cuda_only: '1',
+      cuda_graph_lanes: '0',
+      tensorrt_cuda: '0',
+    })
+    expect(ours(settingsOf(tensorrt({}, 'cuda', 'cpu')))).toMatchObject({ cuda_only: '0', tensorrt_cuda: '1' })
+    expect(plan(tensorrt({ deviceId: 2 }, 'cuda'))?.cudaDevice).toBe(2)
+  })
+
+  it('passes its options by the names of the provider', () => {
+    const given = {
+      workspaceMb: 512,
+      fp16: true,
+      int8: false,
+      builderLevel: 4,
+      engineCache: '/e',
+      timingCache: '/t',
+      profile: { min: { a: [1, 3], b: [1] }, opt: { a: [4, 3], b: [4] }, max: { a: [8, 3], b: [8] } },
+      libraryPath: ['/l', '/m'],
+      pinnedMemory: false,
+      providerOptions: { trt_min_subgraph_size: 3 },
+    }
+    const settings = settingsOf(tensorrt(given, { name: 'cuda', tf32: false }))
+    expect(settings).toMatchObject({ cuda_library_path: '/l:/m', cuda_pinned: '0', 'cuda.use_tf32': '0' })
+    expect(ours(settings)).toEqual({
+      cuda_only: '1',
+      cuda_graph_lanes: '0',
+      tensorrt_cuda: '1',
+      'tensorrt.trt_max_workspace_size': '536870912',
+      'tensorrt.trt_fp16_enable': '1',
+      'tensorrt.trt_int8_enable': '0',
+      'tensorrt.trt_builder_optimization_level': '4',
+      'tensorrt.trt_engine_cache_enable': '1',
+      'tensorrt.trt_engine_cache_path': '/e',
+      'tensorrt.trt_timing_cache_enable': '1',
+      'tensorrt.trt_timing_cache_path': '/t',
+      'tensorrt.trt_profile_min_shapes': 'a:1x3,b:1',
+      'tensorrt.trt_profile_opt_shapes': 'a:4x3,b:4',
+      'tensorrt.trt_profile_max_shapes': 'a:8x3,b:8',
+      'tensorrt.trt_min_subgraph_size': '3',
+    })
+  })
+
+  it('makes the profile of the tensors in config.pbtxt', () => {
+    const input = [{ name: 'image', dims: [3, 224, 224] }]
+    const written = { ...config(), max_batch_size: 16, input } as unknown as ModelConfig
+    expect(settingsOf({ executionProviders: ['tensorrt'] }, written)).toMatchObject({
+      'tensorrt.trt_profile_min_shapes': 'image:1x3x224x224',
+      'tensorrt.trt_profile_opt_shapes': 'image:16x3x224x224',
+      'tensorrt.trt_profile_max_shapes': 'image:16x3x224x224',
+    })
+    const open = { ...written, input: [{ name: 'text', dims: [-1] }] } as unknown as ModelConfig
+    expect(settingsOf({ executionProviders: ['tensorrt'] }, open)).not.toHaveProperty([
+      'tensorrt.trt_profile_min_shapes',
+    ])
+  })
+
+  it('is what a gpu_execution_accelerator asks for, as in Triton', () => {
+    const parameters = { precision_mode: 'FP16', max_workspace_size_bytes: '1073741824', min_subgraph_size: '2' }
+    const gpu = [{ name: 'tensorrt', parameters }]
+    const optimization = { execution_accelerators: { gpu_execution_accelerator: gpu } }
+    const written = { ...config({ kind: 'KIND_GPU', gpus: [1] }), optimization } as unknown as ModelConfig
+    expect(plan({}, written)?.cudaDevice).toBe(1)
+    expect(ours(settingsOf({}, written))).toEqual({
+      cuda_only: '0',
+      cuda_graph_lanes: '0',
+      tensorrt_cuda: '1',
+      'tensorrt.trt_max_workspace_size': '1073741824',
+      'tensorrt.trt_fp16_enable': '1',
+      'tensorrt.trt_min_subgraph_size': '2',
+    })
+  })
+
+  it.each([
+    [tensorrt({ device: 0 }), /\[0\]\.device: is no option/],
+    [tensorrt({ builderLevel: 6 }), /builderLevel: must be a whole number from 0 to 5/],
+    [tensorrt({ workspaceMb: 0.5 }), /workspaceMb/],
+    [tensorrt({ fp16: 'yes' }), /fp16: must be true or false/],
+    [tensorrt({ engineCache: '' }), /engineCache: must be a folder/],
+    [tensorrt({ profile: { min: { a: [1] } } }), /profile\.opt: must be shapes/],
+    [tensorrt({ profile: { min: { a: [1] }, opt: { a: [1] }, max: { b: [1] } } }), /the same inputs/],
+    [tensorrt({ providerOptions: { trt_fp16_enable: true } }), /set by fp16/],
+    [tensorrt({ deviceId: 1 }, { name: 'cuda', deviceId: 2 }), /must be that of 'tensorrt', 1/],
+    [{ executionProviders: ['cuda', 'tensorrt'] }, /'tensorrt' must come before 'cuda'/],
+    [{ executionProviders: ['tensorrt', 'openvino'] }, /takes 'openvino' or those of NVIDIA/],
+  ])('refuses %j', (options, message) => {
+    const { code, message: text } = refused(options as LoadOptions)
+    expect(code).toBe('CONFIG_INVALID')
+    expect(text).toMatch(message)
   })
 })
 
@@ -158,7 +259,7 @@ describe("executionProviders with 'openvino'", () => {
       /load_config: takes the place of precision/,
     ],
     [{ ...openvino({ libraryPath: '/x' }), engineLibrary: '/y' }, /name the same thing/],
-    [{ executionProviders: ['openvino', 'cuda'] }, /takes one of 'cuda' and 'openvino'/],
+    [{ executionProviders: ['openvino', 'cuda'] }, /takes 'openvino' or those of NVIDIA/],
     [{ executionProviders: ['cpu', 'openvino'] }, /'openvino' must come first/],
   ])('refuses %j', (options, message) => {
     const { code, message: text } = refused(options)

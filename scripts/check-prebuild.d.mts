@@ -5,6 +5,9 @@ export const BASELINE: string
 export function prebuildFile(target: string): string
 
 /** What is wrong with an addon for Linux, a line each; empty if it may be shipped. */
-export function checkPrebuild(image: Buffer, options: { arch: string; baseline?: string; exported?: readonly string[] }): string[]
+export function checkPrebuild(
+  image: Buffer,
+  options: { arch: string; baseline?: string; exported?: readonly string[] },
+): string[]
 
 export function isNewer(version: string, than: string): boolean

@@ -116,7 +116,7 @@ describe('npm install --ignore-scripts', () => {
     const program = join(home, 'node_modules/.bin/subten')
     const args = ['build-engine', join(root, 'models/digits'), '--target', 'sm_80', '--out', join(home, 'digits.plan')]
     const build = () => command(bin, home, program, ...args, '--json', '--library', rtx as string)
-    await expect(build()).rejects.toThrow(/ENGINE_NOT_FOUND[^]*npm install @subten\/tensorrt-linux-x64/)
+    await expect(build()).rejects.toThrow(/ENGINE_NOT_FOUND[\s\S]*npm install @subten\/tensorrt-linux-x64/)
     const tarball = tarballs.find((name) => name.startsWith('subten-tensorrt-linux-x64-'))
     await command(
       bin,
